@@ -1,0 +1,15 @@
+"""Errors a user can cause, kept apart from errors only a bug can cause."""
+
+
+class ProxmoError(Exception):
+    """Something went wrong while running; the message says what and what to do next.
+
+    The command line prints it without a traceback and exits with 1.
+    """
+
+
+class InputError(ProxmoError, ValueError):
+    """Bad input: the message names the thing, the value and the way out.
+
+    The command line prints it without a traceback and exits with 2.
+    """

@@ -1,0 +1,66 @@
+"""The record of what an agent did: steps and trajectories.
+
+Written by `proxmo.rollout`, read by everything after it. Plain data: no torch, no I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Context = Literal["window", "conversation"]
+"""How a policy sees the past.
+
+`window`: every step's prompt is built anew from the last few turns (a step is a sequence).
+`conversation`: the dialogue is one growing sequence (a trajectory is a sequence).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One turn: what the agent saw, said and did, and what came of it."""
+
+    observation: str
+    """Text of the state in which the agent acted; what credit compares."""
+    prompt: str
+    """Text the policy was given this turn; in a conversation, only what this turn adds."""
+    response: str
+    """Text the policy produced."""
+    action: str
+    """The part of the response that was sent to the environment."""
+    reward: float
+    valid: bool
+    """Whether the response parsed and the environment admitted the action."""
+    prompt_ids: tuple[int, ...] = ()
+    response_ids: tuple[int, ...] = ()
+    """Sampled tokens, end-of-turn token included; empty when no token was sampled."""
+    logprobs: tuple[float, ...] = ()
+    """Log-probability of each response token under the policy that sampled it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """The record of one episode: one policy, one environment, one task."""
+
+    id: str
+    """Unique within a batch."""
+    group: str
+    """Shared by the trajectories sampled for the same task from the same start."""
+    task: str
+    """The environment's name for the task, such as ALFWorld's `info["game_id"]`."""
+    task_type: str
+    seed: int
+    steps: tuple[Step, ...]
+    """At least one, also when the environment failed at once."""
+    success: bool
+    """Reported by the environment, never guessed from the size of the reward."""
+    truncated: bool = False
+    """Ended by the step limit or by an error, not by the task."""
+    error: str | None = None
+    """What the environment raised, when it did; the episode then counts as a failure."""
+    context: Context = "window"
+
+    @property
+    def reward(self) -> float:
+        """The episode's reward: the sum over its steps."""
+        return sum(step.reward for step in self.steps)

@@ -1,0 +1,225 @@
+"""The settings of a run: typed, range-checked, closed to unknown keys.
+
+Defaults state the vetted run, `proxmo train` with no argument. A value of `None` means
+"decided by the policy or the environment": the built-in policy and full-size models differ
+in scale by a factor of a thousand, and so do their learning rates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from tyro.conf import arg
+
+from proxmo.errors import InputError
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+
+_CLOSED = ConfigDict(extra="forbid")
+
+BUILTIN = "builtin"
+"""Name of the small policy that is made on the spot."""
+
+
+@dataclass(frozen=True, config=_CLOSED)
+class EnvConfig:
+    """What the agent acts in."""
+
+    name: Annotated[str, arg(aliases=["--env"])] = "alfworld"
+    """Environment: a name of the registry."""
+    games: Annotated[str | None, arg(aliases=["--games"])] = None
+    """Data of the environment (ALFWorld: game file, folder or archive); none: generated games."""
+    train_split: str = "train"
+    """Split that training draws tasks from."""
+    eval_split: str | None = None
+    """Split that evaluation draws tasks from; none: the environment's own validation split."""
+    max_steps: Annotated[Positive | None, arg(aliases=["--max-steps"])] = None
+    """Most steps of an episode, at least 1; none: the environment's own (ALFWorld: 50)."""
+
+
+@dataclass(frozen=True, config=_CLOSED)
+class PolicyConfig:
+    """Which language model acts, and how it sees the past."""
+
+    model: Annotated[str, arg(aliases=["--model"])] = BUILTIN
+    """`builtin`, a Hugging Face id or folder, or a `.gguf` file."""
+    gguf_file: str | None = None
+    """Name of the GGUF file inside the folder or repository `model`."""
+    context: Literal["auto", "window", "conversation"] = "auto"
+    """`window`: each step its own prompt; `conversation`: one growing dialogue;
+    `auto`: conversation for the built-in policy, window for others (the paper's)."""
+    prompt: Literal["auto", "compact", "think"] = "auto"
+    """`think`: the paper's <think>…</think><action>…</action>; `compact`: the bare action;
+    `auto`: compact for the built-in policy, think for others."""
+    history: Count = 2
+    """Past turns in a window prompt (paper: 2), at least 0."""
+    max_prompt_tokens: Positive = 2048
+    """Longest prompt of a window step or whole conversation, in tokens; the start is cut."""
+    max_response_tokens: Positive | None = None
+    """Most tokens of one response; none: 16 for compact prompts, 512 for think (paper)."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the weights; `auto`: bfloat16 on a GPU, float32 on a CPU."""
+    lora_rank: Count = 0
+    """Rank of LoRA adapters on all linear layers; 0 trains every weight."""
+    lora_alpha: PositiveFloat = 32.0
+    """LoRA's scale alpha."""
+    gradient_checkpointing: bool = False
+    """Trade time for memory in the backward pass."""
+
+
+@dataclass(frozen=True, config=_CLOSED)
+class CreditConfig:
+    """How trajectories become advantages; see `proxmo.credit`."""
+
+    method: Annotated[str, arg(aliases=["--method"])] = "proxmo"
+    """Estimator: a name of `proxmo.CREDIT`."""
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Discount of the step level's returns, in (0, 1]."""
+    alpha: PositiveFloat = 4.0
+    """Sharpness of the success-rate modulation, > 0."""
+    modulation: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Modulation range m: weights stay within [1 - m, 1 + m]; in [0, 1)."""
+    temperature: PositiveFloat = 0.1
+    """Softmax temperature tau of the proximity weights, > 0."""
+    step_weight: NonNegativeFloat = 1.0
+    """Weight omega of the step level, >= 0."""
+    normalize: str | None = None
+    """`mean` or `std`: what a group's rewards are normalised by; none: the method's own."""
+    similarity: str = "tfidf"
+    """State similarity: `tfidf`, `exact` or `sequence`."""
+    invalid_action_penalty: NonNegativeFloat = 0.1
+    """Reward charged to a step whose action was invalid, >= 0."""
+    similarity_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    """GiGPO only: a step joins the first cluster at least this alike, in (0, 1]."""
+
+
+@dataclass(frozen=True, config=_CLOSED)
+class RolloutConfig:
+    """How many episodes an update collects."""
+
+    tasks: Positive = 16
+    """Tasks per update (paper: 16)."""
+    group_size: Positive = 8
+    """Trajectories per task (paper: 8), at least 2 for group methods."""
+    temperature: PositiveFloat = 1.0
+    """Sampling temperature, > 0."""
+
+
+@dataclass(frozen=True, config=_CLOSED)
+class OptimConfig:
+    """The loss and the optimizer."""
+
+    updates: Annotated[Count, arg(aliases=["--updates"])] = 20
+    """Policy updates in all."""
+    learning_rate: PositiveFloat | None = None
+    """AdamW's step; none: 1e-6 for full-size models (paper), 1e-5 with LoRA, 3e-4 built-in."""
+    epochs: Positive = 1
+    """Passes over each batch of trajectories, at least 1."""
+    minibatches: Positive = 1
+    """Optimizer steps per pass, at least 1."""
+    clip_low: PositiveFloat = 0.2
+    """PPO's clip range below 1."""
+    clip_high: PositiveFloat = 0.2
+    """PPO's clip range above 1."""
+    kl: NonNegativeFloat = 0.01
+    """Weight of the k3 KL penalty to the frozen starting policy (paper: 0.01)."""
+    max_grad_norm: PositiveFloat = 1.0
+    """Gradients are clipped to this norm."""
+    weight_decay: NonNegativeFloat = 0.0
+    """AdamW's weight decay."""
+    micro_batch_tokens: Positive = 16384
+    """Most padded tokens in one forward-backward pass."""
+
+
+@dataclass(frozen=True, config=_CLOSED)
+class RunConfig:
+    """Where a run lives and what it keeps."""
+
+    out: Annotated[str | None, arg(aliases=["--out"])] = None
+    """Folder of the run; none: `runs/<env>-<method>-<number>`."""
+    seed: Annotated[int, arg(aliases=["--seed"])] = 0
+    """Seed of tasks, sampling and generated games."""
+    checkpoint_every: Positive = 1
+    """Updates between checkpoints."""
+    keep_checkpoints: Positive = 2
+    """Checkpoints kept; older ones are deleted."""
+    eval_every: Count = 5
+    """Updates between evaluations; 0 evaluates only before and after."""
+    eval_tasks: Count = 128
+    """Tasks of an evaluation; 0: the whole split."""
+    save_trajectories: bool = True
+    """Write every prompt, response, reward and advantage to `trajectories/`."""
+    tracker: Literal["none", "tensorboard", "wandb", "mlflow"] = "none"
+    """Experiment tracker beside `metrics.jsonl`."""
+
+
+@dataclass(frozen=True, config=_CLOSED)
+class TrainConfig:
+    """Everything `proxmo train` can be told."""
+
+    env: EnvConfig = field(default_factory=EnvConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    credit: CreditConfig = field(default_factory=CreditConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read a TOML file with the sections of `TrainConfig`; absent keys keep their defaults."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"config file {path} does not exist") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"config file {path} is not valid TOML: {error}") from None
+    return parse_config(data, where=str(path))
+
+
+def parse_config(data: dict[str, Any], where: str) -> TrainConfig:
+    """Build the settings from nested tables; errors name the key, the value and the way out."""
+    try:
+        return TypeAdapter(TrainConfig).validate_python(data)
+    except ValidationError as error:
+        problems = "; ".join(_explain(problem) for problem in error.errors())
+        raise InputError(f"{where}: {problems}") from None
+
+
+def config_dict(config: TrainConfig) -> dict[str, Any]:
+    """The settings as nested tables ready for TOML, which has no null: `None` is left out."""
+
+    def without_none(table: dict[str, Any]) -> dict[str, Any]:
+        return {
+            key: without_none(value) if isinstance(value, dict) else value
+            for key, value in table.items()
+            if value is not None
+        }
+
+    return without_none(dataclasses.asdict(config))
+
+
+def _explain(problem: Any) -> str:
+    path = [str(part) for part in problem["loc"]]
+    if problem["type"] != "unexpected_keyword_argument":
+        return f"{'.'.join(path)} = {problem['input']!r}: {problem['msg']}"
+    known = _keys(path[:-1])
+    close = get_close_matches(path[-1], known, n=1)
+    way_out = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+    return f"{'.'.join(path)} is not a setting; {way_out}"
+
+
+def _keys(path: list[str]) -> list[str]:
+    table: Any = TrainConfig()
+    for part in path:
+        table = getattr(table, part)
+    return [entry.name for entry in dataclasses.fields(table)]

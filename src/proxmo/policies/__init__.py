@@ -1,1 +1,1 @@
-"""policies."""
+"""What produces responses: language models and scripted stand-ins."""

@@ -1,0 +1,52 @@
+"""What a rollout asks of a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from proxmo.prompts import Prompter
+from proxmo.types import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a policy said in one turn."""
+
+    text: str
+    prompt_ids: tuple[int, ...] = ()
+    """Tokens that this turn's prompt added to the sequence."""
+    response_ids: tuple[int, ...] = ()
+    """Sampled tokens, the end-of-turn token included."""
+    logprobs: tuple[float, ...] = ()
+    """Log-probability of each sampled token."""
+    stop: Literal["end", "length", "full"] = "end"
+    """`end`: the policy ended its turn; `length`: the response was cut; `full`: the
+    conversation has no room for another turn, nothing was sampled."""
+
+
+class Dialogue(Protocol):
+    """The policy's side of a batch of episodes, one row each."""
+
+    def respond(self, rows: Sequence[int], prompts: Sequence[str]) -> list[Response]:
+        """Answer `prompts[i]` in episode `rows[i]`.
+
+        `rows` ascend, and an episode that is left out has ended: it never comes back.
+        """
+        ...
+
+
+class Policy(Protocol):
+    """A producer of responses."""
+
+    context: Context
+    prompter: Prompter
+
+    def open(
+        self, rngs: Sequence[np.random.Generator], *, temperature: float, greedy: bool
+    ) -> Dialogue:
+        """Begin `len(rngs)` episodes; each samples from its own generator only."""
+        ...

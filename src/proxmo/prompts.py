@@ -1,0 +1,93 @@
+"""Observation and history to the text a policy reads; its response to an action.
+
+Two styles. `think` is the paper's: reason inside <think></think>, answer inside
+<action></action>, with the admissible actions listed. `compact` is bare: the policy reads
+observations and writes actions, nothing else, which is what a small model trained on the
+environment itself needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+PromptStyle = Literal["compact", "think"]
+
+_THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
+_ACTION = re.compile(r"<action>(.*?)</action>", re.DOTALL)
+
+_RULES = (
+    "You act in a text environment, one action a turn, until your task is done.\n"
+    "First reason about what to do next inside <think> </think>. Then give one admissible "
+    "action, and nothing else, inside <action> </action>."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompter:
+    """Writes prompts and reads responses in one style."""
+
+    style: PromptStyle = "compact"
+    history: int = 2
+    """Past turns in a window prompt (paper: 2)."""
+
+    def opening(self, goal: str, observation: str, actions: Sequence[str]) -> str:
+        """The first message of a conversation."""
+        if self.style == "compact":
+            return observation
+        return f"{_RULES}\n\n{_task(goal)}{_situation(observation, actions)}"
+
+    def following(self, observation: str, actions: Sequence[str]) -> str:
+        """A later message of a conversation: only what the last action changed."""
+        return observation if self.style == "compact" else _situation(observation, actions)
+
+    def window(
+        self,
+        goal: str,
+        past: Sequence[tuple[str, str]],
+        observation: str,
+        actions: Sequence[str],
+    ) -> str:
+        """A prompt that stands alone: the task, the last turns and the present.
+
+        `past` holds every earlier (observation, action) of the episode, oldest first; the
+        last `history` of them are told.
+        """
+        recent = past[len(past) - self.history :] if 0 < self.history < len(past) else past
+        if self.history == 0:
+            recent = []
+        if self.style == "compact":
+            told = "".join(f"{seen}\n> {done}\n" for seen, done in recent)
+            return f"{_task(goal)}{told}{observation}"
+        told = "".join(
+            f"Observation {turn}: {seen}\nAction {turn}: {done}\n"
+            for turn, (seen, done) in enumerate(recent, start=len(past) - len(recent) + 1)
+        )
+        if told:
+            told = f"You have acted {len(past)} times. The last turns were:\n{told}\n"
+        return f"{_RULES}\n\n{_task(goal)}{told}{_situation(observation, actions)}"
+
+    def parse(self, response: str) -> tuple[str, bool]:
+        """The action in a response, and whether the response keeps to the format.
+
+        A `think` response needs both its parts. What cannot be parsed is sent as it is, cut
+        to its end, so that the environment answers it as it answers any nonsense.
+        """
+        if self.style == "compact":
+            action = response.strip()
+            return action, bool(action)
+        found = _ACTION.findall(response)
+        if not found:
+            return response.strip()[-100:], False
+        return found[-1].strip(), _THOUGHT.search(response) is not None
+
+
+def _task(goal: str) -> str:
+    return f"Your task is to: {goal}\n\n" if goal else ""
+
+
+def _situation(observation: str, actions: Sequence[str]) -> str:
+    listed = "\nAdmissible actions: " + ", ".join(f"'{a}'" for a in actions) if actions else ""
+    return f"Observation: {observation}{listed}"

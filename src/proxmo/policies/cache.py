@@ -1,0 +1,99 @@
+"""A key-value cache whose rows grow independently of one another."""
+
+from __future__ import annotations
+
+import torch
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+_GROWTH = 256
+"""Slots are allocated in multiples of this."""
+
+
+class _SlotLayer(CacheLayerMixin):
+    """Keys and values of one layer, (rows, heads, slots, dim)."""
+
+    def __init__(self, cache: SlotCache) -> None:
+        super().__init__()
+        self._cache = cache
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        rows, heads, _, dim = key_states.shape
+        self.keys = key_states.new_empty(rows, heads, 0, dim)
+        self.values = value_states.new_empty(rows, heads, 0, value_states.shape[-1])
+        self.is_initialized = True
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        assert self.keys is not None
+        assert self.values is not None
+        slots, used = self._cache.slots, self._cache.used
+        if used > self.keys.shape[2]:
+            extra = -(-used // _GROWTH) * _GROWTH - self.keys.shape[2]
+            self.keys = _extend(self.keys, extra)
+            self.values = _extend(self.values, extra)
+        rows = torch.arange(len(slots), device=slots.device)[:, None]
+        # An index at both ends puts the indexed axes first: (rows, new tokens, heads, dim).
+        self.keys[rows, :, slots] = key_states.transpose(1, 2)
+        self.values[rows, :, slots] = value_states.transpose(1, 2)
+        return self.keys[:, :, :used], self.values[:, :, :used]
+
+    def select(self, rows: torch.Tensor) -> None:
+        if self.keys is not None and self.values is not None:
+            self.keys, self.values = self.keys[rows], self.values[rows]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self._cache.used, 0
+
+    def get_seq_length(self) -> int:
+        return self._cache.used
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+class SlotCache(Cache):
+    """Every row has its own length, and new tokens of a row take the slots that follow.
+
+    Turns differ in length, so a batch of them is padded on the right. The padding is
+    written too, behind a row's true end, where the row's next tokens overwrite it before
+    any query may look at it: the cache never holds a gap, slot = position, and a query at
+    position p sees slots 0..p, which is all the masking there is.
+    """
+
+    def __init__(self, rows: int, layers: int, device: torch.device) -> None:
+        self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
+        """Tokens each row holds, (rows,)."""
+        self.slots = torch.empty(rows, 0, dtype=torch.long, device=device)
+        """Where the tokens of the present forward pass go, (rows, new tokens)."""
+        self.used = 0
+        """Slots in use by the longest row, the present tokens included."""
+        super().__init__(layers=[_SlotLayer(self) for _ in range(layers)])
+
+    def place(self, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Make room for `width` tokens a row; returns their positions and attention mask.
+
+        Positions are (rows, width), the mask is boolean (rows, 1, width, slots).
+        """
+        self.slots = self.lengths[:, None] + torch.arange(width, device=self.lengths.device)
+        self.used = int(self.lengths.max()) + width
+        keys = torch.arange(self.used, device=self.lengths.device)
+        return self.slots, (keys <= self.slots[:, :, None])[:, None]
+
+    def advance(self, counts: torch.Tensor) -> None:
+        """Record that `counts[i]` of the tokens just placed in row i were real, (rows,)."""
+        self.lengths = self.lengths + counts
+
+    def select(self, rows: torch.Tensor) -> None:
+        """Keep these rows, in this order; the others free their memory."""
+        self.lengths = self.lengths[rows]
+        for layer in self.layers:
+            assert isinstance(layer, _SlotLayer)
+            layer.select(rows)
+
+
+def _extend(states: torch.Tensor, slots: int) -> torch.Tensor:
+    rows, heads, _, dim = states.shape
+    return torch.cat([states, states.new_zeros(rows, heads, slots, dim)], dim=2)

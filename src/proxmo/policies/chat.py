@@ -1,0 +1,83 @@
+"""Messages to tokens, turn by turn, by any tokenizer's chat template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxmo.errors import InputError
+
+# For models without a template of their own (base models).
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ message['role'] | capitalize }}: {{ message['content'] }}"
+    "{{ eos_token if message['role'] == 'assistant' else '\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+
+_USER, _ASSISTANT, _NEXT = "first-user-text", "first-assistant-text", "second-user-text"
+
+
+class ChatFormat:
+    """What a chat template puts around the messages of a dialogue.
+
+    A growing conversation is tokenised piece by piece, each piece once, so that the tokens
+    a policy sampled stay exactly as sampled. Rendering a dialogue of placeholders shows what
+    stands before, between and after its messages.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        template = None if tokenizer.chat_template else PLAIN_TEMPLATE
+
+        def render(*messages: tuple[str, str]) -> str:
+            return tokenizer.apply_chat_template(
+                [{"role": role, "content": content} for role, content in messages],
+                chat_template=template,
+                tokenize=False,
+                add_generation_prompt=True,
+            )
+
+        opening = render(("user", _USER))
+        dialogue = render(("user", _USER), ("assistant", _ASSISTANT), ("user", _NEXT))
+        try:
+            self._before, self._after = opening.split(_USER)
+            between, after_next = dialogue.split(_ASSISTANT)[1].split(_NEXT)
+        except (ValueError, IndexError):
+            raise InputError(
+                f"the chat template of {tokenizer.name_or_path!r} does not keep messages as they "
+                "are; use a model whose template renders user and assistant turns verbatim"
+            ) from None
+        self._after_next = after_next
+        self.end_ids = self._end_ids(between)
+        # A sampled turn already ends with the token that `between` begins with.
+        closing = self._ids(between)[:1]
+        self._closes_turn = bool(closing) and closing[0] in self.end_ids
+        self._between = between
+
+    def opening(self, text: str) -> list[int]:
+        """Tokens from the start of the dialogue up to where the first response begins."""
+        return self._ids(self._before + text + self._after)
+
+    def following(self, text: str, turn_ended: bool) -> list[int]:
+        """Tokens between one response and the next.
+
+        `turn_ended` says that the response before ended with the end-of-turn token; a
+        response cut for length is closed here.
+        """
+        ids = self._ids(self._between + text + self._after_next)
+        return ids[1:] if turn_ended and self._closes_turn else ids
+
+    def _ids(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def _end_ids(self, between: str) -> frozenset[int]:
+        ends = {self.tokenizer.eos_token_id} - {None}
+        first = self._ids(between)[:1]
+        if first and first[0] in self.tokenizer.all_special_ids:
+            ends.update(first)
+        if not ends:
+            raise InputError(
+                f"tokenizer {self.tokenizer.name_or_path!r} has no end-of-sequence token; set one"
+            )
+        return frozenset(ends)

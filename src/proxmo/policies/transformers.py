@@ -1,0 +1,385 @@
+"""Any Hugging Face causal language model as a policy."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from proxmo.config import PolicyConfig
+from proxmo.errors import InputError
+from proxmo.policies.base import Dialogue, Response
+from proxmo.policies.cache import SlotCache
+from proxmo.policies.chat import ChatFormat
+from proxmo.policies.sampling import decode
+from proxmo.prompts import Prompter, PromptStyle
+from proxmo.types import Context
+
+SETTINGS_FILE = "proxmo.json"
+"""Beside a model's weights: how it was trained to be prompted."""
+
+GENERATION_TOKENS = 131_072
+"""Most padded tokens of a batch of window prompts: bounds the memory of generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSettings:
+    """How a policy reads and how much it may say."""
+
+    context: Context = "window"
+    style: PromptStyle = "think"
+    history: int = 2
+    max_prompt_tokens: int = 2048
+    """Longest window prompt, whose start is cut; longest conversation, which then ends."""
+    max_response_tokens: int = 512
+
+
+class TransformersPolicy:
+    """A causal language model with its tokenizer and its way of being prompted."""
+
+    def __init__(self, model: Any, tokenizer: Any, settings: PromptSettings) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.context: Context = settings.context
+        self.prompter = Prompter(settings.style, settings.history)
+        self.chat = ChatFormat(tokenizer)
+        self._reference: nn.Module | None = None
+        if self.context == "conversation":
+            _require_full_attention(model.config)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    @property
+    def is_lora(self) -> bool:
+        """Whether only low-rank adapters are trained."""
+        return hasattr(self.model, "disable_adapter")
+
+    def keep_reference(self) -> None:
+        """Freeze a copy of the weights as they are now, for the KL penalty.
+
+        Under LoRA nothing is copied: the model without its adapters is the reference.
+        """
+        if not self.is_lora:
+            self._reference = copy.deepcopy(self.model).eval().requires_grad_(False)
+
+    def reference(self) -> AbstractContextManager[nn.Module]:
+        """The frozen starting model, inside a `with`."""
+        if self.is_lora:
+            return self._without_adapter()
+        assert self._reference is not None, "keep_reference() was not called"
+        return nullcontext(self._reference)
+
+    @contextmanager
+    def _without_adapter(self) -> Iterator[nn.Module]:
+        with self.model.disable_adapter():
+            yield self.model
+
+    def open(
+        self, rngs: Sequence[np.random.Generator], *, temperature: float, greedy: bool
+    ) -> Dialogue:
+        """Begin `len(rngs)` episodes; each samples from its own generator only."""
+        kind = _Conversations if self.context == "conversation" else _Windows
+        return kind(self, rngs, temperature=temperature, greedy=greedy)
+
+    def save(self, folder: Path) -> None:
+        """Write the whole model, tokenizer and prompt settings in Hugging Face format.
+
+        LoRA adapters are merged into a copy; the policy itself keeps them apart.
+        """
+        model = self.model
+        if self.is_lora:
+            model = copy.deepcopy(model).merge_and_unload()
+        model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        text = json.dumps(asdict(self.settings), indent=2)
+        (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+
+    def _text(self, ids: Sequence[int]) -> str:
+        return self.tokenizer.decode(
+            [token for token in ids if token not in self.chat.end_ids], skip_special_tokens=False
+        )
+
+    def _response(self, prompt_ids: Sequence[int], said: tuple[list[int], list[float]]) -> Response:
+        ids, logprobs = said
+        return Response(
+            text=self._text(ids),
+            prompt_ids=tuple(prompt_ids),
+            response_ids=tuple(ids),
+            logprobs=tuple(logprobs),
+            stop="end" if ids[-1] in self.chat.end_ids else "length",
+        )
+
+
+class _Windows:
+    """Every turn is a fresh prompt; nothing is remembered between turns."""
+
+    def __init__(
+        self,
+        policy: TransformersPolicy,
+        rngs: Sequence[np.random.Generator],
+        *,
+        temperature: float,
+        greedy: bool,
+    ) -> None:
+        self._policy = policy
+        self._rngs = rngs
+        self._temperature = temperature
+        self._greedy = greedy
+
+    def respond(self, rows: Sequence[int], prompts: Sequence[str]) -> list[Response]:
+        limit = self._policy.settings.max_prompt_tokens
+        encoded = [self._policy.chat.opening(prompt)[-limit:] for prompt in prompts]
+        by_length = sorted(range(len(rows)), key=lambda i: len(encoded[i]))
+        responses: dict[int, Response] = {}
+        while by_length:
+            longest = len(encoded[by_length[-1]]) + self._policy.settings.max_response_tokens
+            count = max(1, GENERATION_TOKENS // longest)
+            batch, by_length = by_length[-count:], by_length[:-count]
+            rngs = [self._rngs[rows[i]] for i in batch]
+            answers = self._generate([encoded[i] for i in batch], rngs)
+            responses.update(zip(batch, answers, strict=True))
+        return [responses[i] for i in range(len(rows))]
+
+    @torch.inference_mode()
+    def _generate(
+        self, prompts: list[list[int]], rngs: Sequence[np.random.Generator]
+    ) -> list[Response]:
+        policy, device = self._policy, self._policy.device
+        width = max(map(len, prompts))
+        ids = torch.zeros(len(prompts), width, dtype=torch.long)
+        mask = torch.zeros(len(prompts), width, dtype=torch.long)
+        for row, prompt in enumerate(prompts):
+            ids[row, width - len(prompt) :] = torch.tensor(prompt)
+            mask[row, width - len(prompt) :] = 1
+        mask = mask.to(device)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        out = policy.model(
+            input_ids=ids.to(device),
+            attention_mask=mask,
+            position_ids=positions,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        cache, last = out.past_key_values, positions[:, -1:]
+
+        def advance(tokens: torch.Tensor, alive: torch.Tensor) -> torch.Tensor:
+            nonlocal mask, last
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+            last = last + 1
+            step = policy.model(
+                input_ids=tokens[:, None],
+                attention_mask=mask,
+                position_ids=last,
+                past_key_values=cache,
+                use_cache=True,
+            )
+            return step.logits[:, -1]
+
+        said = decode(
+            out.logits[:, -1],
+            advance,
+            rngs,
+            limits=[policy.settings.max_response_tokens] * len(prompts),
+            end_ids=policy.chat.end_ids,
+            temperature=self._temperature,
+            greedy=self._greedy,
+        )
+        return [policy._response(p, s) for p, s in zip(prompts, said, strict=True)]
+
+
+class _Conversations:
+    """Dialogues that grow: each token goes through the model once, its keys and values stay."""
+
+    def __init__(
+        self,
+        policy: TransformersPolicy,
+        rngs: Sequence[np.random.Generator],
+        *,
+        temperature: float,
+        greedy: bool,
+    ) -> None:
+        self._policy = policy
+        self._rngs = rngs
+        self._temperature = temperature
+        self._greedy = greedy
+        self._live = list(range(len(rngs)))
+        """Episode of each row of the cache."""
+        self._cache = SlotCache(
+            len(rngs), policy.model.config.num_hidden_layers, device=policy.device
+        )
+        self._last: list[Response | None] = [None] * len(rngs)
+        """Each episode's last response; its last token is not in the cache yet."""
+
+    def respond(self, rows: Sequence[int], prompts: Sequence[str]) -> list[Response]:
+        asked = [self._turn(row, prompt) for row, prompt in zip(rows, prompts, strict=True)]
+        room = [self._room(row, ids) for row, ids in zip(rows, asked, strict=True)]
+        fits = [i for i in range(len(rows)) if room[i] >= 1]
+        responses = [Response("", stop="full") for _ in rows]
+        if not fits:
+            return responses
+        self._keep([rows[i] for i in fits])
+        answers = self._generate([asked[i] for i in fits], [room[i] for i in fits])
+        for i, answer in zip(fits, answers, strict=True):
+            responses[i] = self._last[rows[i]] = answer
+        return responses
+
+    def _turn(self, row: int, prompt: str) -> list[int]:
+        last = self._last[row]
+        if last is None:
+            return self._policy.chat.opening(prompt)
+        return self._policy.chat.following(prompt, turn_ended=last.stop == "end")
+
+    def _room(self, row: int, ids: list[int]) -> int:
+        """Tokens left for the response to this turn."""
+        settings = self._policy.settings
+        held = int(self._cache.lengths[self._live.index(row)]) + (self._last[row] is not None)
+        return min(settings.max_response_tokens, settings.max_prompt_tokens - held - len(ids))
+
+    def _keep(self, rows: Sequence[int]) -> None:
+        if list(rows) != self._live:
+            where = {row: i for i, row in enumerate(self._live)}
+            kept = torch.tensor([where[row] for row in rows], device=self._policy.device)
+            self._cache.select(kept)
+            self._live = list(rows)
+
+    @torch.inference_mode()
+    def _generate(self, turns: list[list[int]], limits: list[int]) -> list[Response]:
+        policy, cache = self._policy, self._cache
+        pending = [self._last[row] for row in self._live]
+        fed = [
+            turn if last is None else [last.response_ids[-1], *turn]
+            for turn, last in zip(turns, pending, strict=True)
+        ]
+        ids = torch.zeros(len(fed), max(map(len, fed)), dtype=torch.long)
+        for row, tokens in enumerate(fed):
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+        counts = torch.tensor([len(tokens) for tokens in fed], device=policy.device)
+
+        def forward(ids: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+            """Logits (rows, tokens, vocabulary); row i holds `counts[i]` more tokens then."""
+            positions, mask = cache.place(ids.shape[1])
+            out = policy.model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+            )
+            cache.advance(counts)
+            return out.logits
+
+        logits = forward(ids.to(policy.device), counts)
+        rows = torch.arange(len(fed), device=policy.device)
+        said = decode(
+            logits[rows, counts - 1],
+            lambda tokens, alive: forward(tokens[:, None], alive.long())[:, 0],
+            [self._rngs[row] for row in self._live],
+            limits=limits,
+            end_ids=policy.chat.end_ids,
+            temperature=self._temperature,
+            greedy=self._greedy,
+        )
+        return [policy._response(turn, s) for turn, s in zip(turns, said, strict=True)]
+
+
+def load_policy(config: PolicyConfig) -> TransformersPolicy:
+    """Load a model folder, a Hugging Face id or a GGUF file, ready to act and to be trained.
+
+    A model that proxmo trained remembers how it was prompted; settings given explicitly win.
+    Raises `InputError` when the model cannot be loaded.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    source, gguf_file = config.model, config.gguf_file
+    path = Path(source)
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise InputError(f"model file {source} does not exist; give a path to a .gguf file")
+        source, gguf_file = str(path.parent), path.name
+    elif (path / "model" / "config.json").is_file():
+        source = str(path / "model")  # a run folder: its final model
+    options: dict[str, Any] = {} if gguf_file is None else {"gguf_file": gguf_file}
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            source, dtype=_dtype(config, device), **options
+        )
+    except Exception as error:  # whatever loading raises, the user gave the name
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"model {config.model!r} cannot be loaded ({reason}); give 'builtin', a folder in "
+            "Hugging Face format, a model id of the hub that this machine can reach, or a .gguf "
+            "file"
+        ) from error
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if config.lora_rank:
+        model = _with_lora(model, config)
+    model.to(device).eval()
+    return TransformersPolicy(model, tokenizer, prompt_settings(config, Path(source)))
+
+
+def prompt_settings(config: PolicyConfig, folder: Path) -> PromptSettings:
+    """What the model in `folder` was trained with, the paper's otherwise; explicit values win."""
+    try:
+        stored = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+        settings = PromptSettings(**stored)
+    except FileNotFoundError:
+        settings = PromptSettings(
+            history=config.history, max_prompt_tokens=config.max_prompt_tokens
+        )
+    except (json.JSONDecodeError, TypeError) as error:
+        raise InputError(f"{folder / SETTINGS_FILE} is damaged ({error}); delete it") from None
+    if config.context != "auto":
+        settings = replace(settings, context=config.context)
+    if config.prompt != "auto":
+        limit = 16 if config.prompt == "compact" else 512
+        settings = replace(settings, style=config.prompt, max_response_tokens=limit)
+    if config.max_response_tokens is not None:
+        settings = replace(settings, max_response_tokens=config.max_response_tokens)
+    return settings
+
+
+def _with_lora(model: Any, config: PolicyConfig) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    lora = LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.lora_alpha,  # type: ignore[arg-type]  # fractions are fine
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    if config.gradient_checkpointing:
+        model.enable_input_require_grads()
+    return get_peft_model(model, lora)
+
+
+def _dtype(config: PolicyConfig, device: torch.device) -> torch.dtype:
+    if config.dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return torch.float32 if config.dtype == "float32" else torch.bfloat16
+
+
+def _require_full_attention(config: Any) -> None:
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if kinds != {"full_attention"}:
+        raise InputError(
+            f"model type {config.model_type!r} has {', '.join(sorted(kinds))} layers, which the "
+            "conversation context cannot cache; use --policy.context window"
+        )

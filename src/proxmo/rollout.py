@@ -1,0 +1,173 @@
+"""Tasks times group size to trajectories: all live episodes advance in one batch."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from proxmo.envs.base import Task
+from proxmo.policies.base import Policy, Response
+from proxmo.types import Context, Step, Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a rollout stands."""
+
+    episodes: int
+    """Episodes that ended."""
+    total: int
+    steps: int
+    successes: int
+    tokens: int
+    """Sampled tokens."""
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Episode:
+    """An episode under way."""
+
+    task: Task
+    member: int
+    seed: int
+    env: Any
+    goal: str = ""
+    observation: str = ""
+    actions: Sequence[str] = ()
+    steps: list[Step] = field(default_factory=list)
+    ended: bool = False
+    success: bool = False
+    truncated: bool = False
+    error: str | None = None
+
+    def start(self) -> None:
+        try:
+            self.observation, info = self.env.reset(seed=self.seed, options=self.task.options)
+            self.goal = info.get("goal", "")
+            self.actions = info.get("admissible_actions", ())
+        except Exception as error:  # one broken environment costs one episode
+            self._fail(error)
+
+    def act(self, prompt: str, response: Response, action: str, well_formed: bool) -> None:
+        """Send the action to the environment and record the turn."""
+        observation, reward, valid = self.observation, 0.0, False
+        try:
+            self.observation, reward, terminated, truncated, info = self.env.step(action)
+            self.actions = info.get("admissible_actions", ())
+            self.success = bool(info["success"])
+            self.ended, self.truncated = terminated or truncated, truncated and not terminated
+            valid = well_formed and bool(info.get("valid", True))
+        except Exception as error:  # one broken environment costs one episode
+            self._fail(error)
+        self.steps.append(
+            Step(
+                observation=observation,
+                prompt=prompt,
+                response=response.text,
+                action=action,
+                reward=float(reward),
+                valid=valid,
+                prompt_ids=response.prompt_ids,
+                response_ids=response.response_ids,
+                logprobs=response.logprobs,
+            )
+        )
+
+    def run_out(self) -> None:
+        """End the episode because the policy has no room for another turn."""
+        self.ended = self.truncated = True
+
+    def _fail(self, error: Exception) -> None:
+        self.error = f"{type(error).__name__}: {error}"
+        self.success, self.ended, self.truncated = False, True, True
+
+    def record(self, context: Context) -> Trajectory:
+        # An environment that failed at once leaves an empty step: the episode keeps its
+        # place in the group's statistics, and no token of it is trained on.
+        empty = Step(self.observation, prompt="", response="", action="", reward=0.0, valid=True)
+        return Trajectory(
+            id=f"{self.task.id}#{self.member}",
+            group=self.task.id,
+            task=self.task.id,
+            task_type=self.task.task_type,
+            seed=self.seed,
+            steps=tuple(self.steps) or (empty,),
+            success=self.success,
+            truncated=self.truncated,
+            error=self.error,
+            context=context,
+        )
+
+
+def rollout(
+    policy: Policy,
+    make_env: Callable[[], Any],
+    tasks: Sequence[Task],
+    *,
+    group_size: int,
+    seed: int,
+    temperature: float = 1.0,
+    greedy: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> list[Trajectory]:
+    """Play every task `group_size` times; trajectories ordered by task, then by member.
+
+    Every trajectory comes back: an environment that raises ends its own episode, which is
+    recorded with the error as a failure. The members of a group share the task and the
+    seed of the environment, hence the start; each has its own random stream for sampling,
+    so that the same `seed` gives the same trajectories.
+    """
+    began = time.perf_counter()
+    episodes = [
+        _Episode(task, member, _seed(seed, task.id), make_env())
+        for task in tasks
+        for member in range(group_size)
+    ]
+    rngs = [np.random.default_rng([_seed(seed, e.task.id), e.member]) for e in episodes]
+    dialogue = policy.open(rngs, temperature=temperature, greedy=greedy)
+    for episode in episodes:
+        episode.start()
+    tokens = 0
+    while live := [row for row, episode in enumerate(episodes) if not episode.ended]:
+        prompts = [_prompt(policy, episodes[row]) for row in live]
+        responses = dialogue.respond(live, prompts)
+        for row, prompt, response in zip(live, prompts, responses, strict=True):
+            if response.stop == "full":
+                episodes[row].run_out()
+            else:
+                episodes[row].act(prompt, response, *policy.prompter.parse(response.text))
+        tokens += sum(len(response.response_ids) for response in responses)
+        if on_progress is not None:
+            ended = [episode for episode in episodes if episode.ended]
+            on_progress(
+                Progress(
+                    episodes=len(ended),
+                    total=len(episodes),
+                    steps=sum(len(episode.steps) for episode in episodes),
+                    successes=sum(episode.success for episode in ended),
+                    tokens=tokens,
+                    seconds=time.perf_counter() - began,
+                )
+            )
+    return [episode.record(policy.context) for episode in episodes]
+
+
+def _prompt(policy: Policy, episode: _Episode) -> str:
+    if policy.context == "window":
+        past = [(step.observation, step.action) for step in episode.steps]
+        return policy.prompter.window(episode.goal, past, episode.observation, episode.actions)
+    if not episode.steps:
+        return policy.prompter.opening(episode.goal, episode.observation, episode.actions)
+    return policy.prompter.following(episode.observation, episode.actions)
+
+
+def _seed(seed: int, task_id: str) -> int:
+    """A seed for a task, the same on every machine and for every group that plays it."""
+    digest = hashlib.blake2b(f"{seed}/{task_id}".encode(), digest_size=7).digest()
+    return int.from_bytes(digest, "big")

@@ -1,0 +1,190 @@
+"""The language-model policy: cached generation agrees with plain forward passes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from proxmo.config import PolicyConfig
+from proxmo.errors import InputError
+from proxmo.policies.builtin import train_tokenizer
+from proxmo.policies.chat import ChatFormat
+from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
+from proxmo.types import Context
+
+TEXTS = [
+    "You arrive at desk 1. On the desk 1, you see a mug 2, and a pen 1.",
+    "go to desk 1",
+    "Nothing happens.",
+]
+
+
+def tiny_policy(context: Context, **settings: int) -> TransformersPolicy:
+    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+        )
+    ).eval()
+    limits = {"max_prompt_tokens": 256, "max_response_tokens": 6} | settings
+    return TransformersPolicy(
+        model, tokenizer, PromptSettings(context=context, style="compact", **limits)
+    )
+
+
+def generators(count: int) -> list[np.random.Generator]:
+    return [np.random.default_rng([7, i]) for i in range(count)]
+
+
+def recomputed(policy: TransformersPolicy, ids: Sequence[int], count: int) -> list[float]:
+    """Log-probabilities of the last `count` of `ids`, by one plain forward pass."""
+    with torch.inference_mode():
+        logits = policy.model(input_ids=torch.tensor([ids])).logits[0]
+    logprobs = torch.log_softmax(logits, dim=-1)
+    return [
+        float(logprobs[position - 1, ids[position]])
+        for position in range(len(ids) - count, len(ids))
+    ]
+
+
+def test_window_logprobs_are_those_of_a_plain_forward_pass():
+    policy = tiny_policy("window")
+    dialogue = policy.open(generators(3), temperature=1.0, greedy=False)
+    for response in dialogue.respond([0, 1, 2], [TEXTS[0], TEXTS[2], "go"]):
+        sequence = [*response.prompt_ids, *response.response_ids]
+        expected = recomputed(policy, sequence, len(response.response_ids))
+        assert response.logprobs == pytest.approx(expected, abs=1e-5)
+
+
+def test_conversation_logprobs_are_those_of_a_plain_forward_pass_after_many_turns():
+    policy = tiny_policy("conversation")
+    dialogue = policy.open(generators(4), temperature=1.0, greedy=False)
+    sequences: dict[int, list[int]] = {row: [] for row in range(4)}
+    # Rows leave at different turns, and prompts of a batch differ in length.
+    for turn, rows in enumerate([[0, 1, 2, 3], [0, 1, 2, 3], [1, 3], [1, 3], [3]]):
+        prompts = [TEXTS[(row + turn) % 3] for row in rows]
+        for row, response in zip(rows, dialogue.respond(rows, prompts), strict=True):
+            sequences[row] += [*response.prompt_ids, *response.response_ids]
+            expected = recomputed(policy, sequences[row], len(response.response_ids))
+            assert response.logprobs == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_an_episode_says_does_not_depend_on_its_batch():
+    policy = tiny_policy("conversation")
+    together = policy.open(generators(3), temperature=1.0, greedy=False)
+    alone = policy.open(generators(3)[2:], temperature=1.0, greedy=False)
+    for text in TEXTS:
+        in_company = together.respond([0, 1, 2], [TEXTS[0], "go", text])[2]
+        assert in_company.response_ids == alone.respond([0], [text])[0].response_ids
+
+
+def test_greedy_takes_the_most_likely_token():
+    policy = tiny_policy("window", max_response_tokens=1)
+    response = policy.open(generators(1), temperature=1.0, greedy=True).respond([0], ["go"])[0]
+    with torch.inference_mode():
+        logits = policy.model(input_ids=torch.tensor([response.prompt_ids])).logits[0, -1]
+    assert response.response_ids == (int(logits.argmax()),)
+
+
+def test_long_window_prompts_lose_their_start():
+    policy = tiny_policy("window", max_prompt_tokens=10)
+    response = policy.open(generators(1), temperature=1.0, greedy=True).respond([0], [TEXTS[0]])[0]
+    assert list(response.prompt_ids) == policy.chat.opening(TEXTS[0])[-10:]
+
+
+def test_a_conversation_that_is_full_says_so_and_leaves_the_others_alone():
+    policy = tiny_policy("conversation", max_prompt_tokens=40)
+    dialogue = policy.open(generators(2), temperature=1.0, greedy=False)
+    dialogue.respond([0, 1], ["go", "go"])
+    full, other = dialogue.respond([0, 1], [TEXTS[0] * 3, "go"])
+    assert full.stop == "full"
+    assert full.response_ids == ()
+    assert len(other.response_ids) >= 1
+
+
+def test_a_conversation_is_tokenised_as_the_whole_dialogue_would_be():
+    policy = tiny_policy("conversation")
+    chat, tokenizer = policy.chat, policy.tokenizer
+    end = min(chat.end_ids)
+    pieces = [
+        *chat.opening("first"),
+        *tokenizer("answer", add_special_tokens=False)["input_ids"],
+        end,
+        *chat.following("second", turn_ended=True),
+    ]
+    whole = tokenizer.apply_chat_template(
+        [
+            {"role": "user", "content": "first"},
+            {"role": "assistant", "content": "answer"},
+            {"role": "user", "content": "second"},
+        ],
+        add_generation_prompt=True,
+        tokenize=False,
+    )
+    assert tokenizer.decode(pieces) == whole
+
+
+def test_a_turn_cut_for_length_is_closed_in_the_next_prompt():
+    chat = tiny_policy("conversation").chat
+    assert chat.following("x", turn_ended=False)[1:] == chat.following("x", turn_ended=True)
+
+
+def test_a_tokenizer_without_a_template_gets_a_plain_one():
+    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer.chat_template = None
+    ids = ChatFormat(tokenizer).opening("go")
+    assert tokenizer.decode(ids) == "User: go\nAssistant:"
+
+
+def test_saved_policies_load_with_their_prompt_settings(tmp_path):
+    policy = tiny_policy("conversation")
+    policy.save(tmp_path)
+    loaded = load_policy(PolicyConfig(model=str(tmp_path)))
+    assert loaded.settings == policy.settings
+    ids = torch.tensor([[1, 2, 3]])
+    assert torch.equal(loaded.model(input_ids=ids).logits, policy.model(input_ids=ids).logits)
+
+
+def test_explicit_prompt_settings_win_over_stored_ones(tmp_path):
+    tiny_policy("conversation").save(tmp_path)
+    loaded = load_policy(PolicyConfig(model=str(tmp_path), context="window", prompt="think"))
+    assert loaded.context == "window"
+    assert loaded.settings.max_response_tokens == 512
+
+
+def test_lora_trains_adapters_alone_and_refers_to_the_model_without_them(tmp_path):
+    policy = tiny_policy("window")
+    policy.save(tmp_path)
+    lora = load_policy(PolicyConfig(model=str(tmp_path), lora_rank=4))
+    ids = torch.tensor([[1, 2, 3]])
+    trained = [name for name, p in lora.model.named_parameters() if p.requires_grad]
+    assert trained
+    assert all("lora_" in name for name in trained)
+    with torch.no_grad():
+        for name, parameter in lora.model.named_parameters():
+            if "lora_B" in name:
+                parameter.fill_(0.3)
+    with lora.reference() as reference, torch.no_grad():
+        assert torch.allclose(reference(input_ids=ids).logits, policy.model(input_ids=ids).logits)
+    lora.save(tmp_path / "merged")
+    merged = load_policy(PolicyConfig(model=str(tmp_path / "merged")))
+    with torch.no_grad():
+        assert torch.allclose(
+            merged.model(input_ids=ids).logits, lora.model(input_ids=ids).logits, atol=1e-5
+        )
+
+
+def test_a_model_that_cannot_be_loaded_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere.*cannot be loaded"):
+        load_policy(PolicyConfig(model=str(tmp_path / "nowhere")))
+    with pytest.raises(InputError, match=r"missing\.gguf does not exist"):
+        load_policy(PolicyConfig(model=str(tmp_path / "missing.gguf")))

@@ -1,0 +1,659 @@
+"""Seeded, unlimited ALFWorld games in the official format.
+
+A game is made goal first: draw a task as often as the official games set it, furnish a
+room of that kind so that the task can be done there, scatter objects where such objects
+usually are, and write down the plan that solves it. The plan is the proof: it is computed
+from the layout, and each of its commands is admissible when its turn comes.
+
+Game `i` of `(split, seed)` depends on these three (and on the task types allowed) alone.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib import resources
+from itertools import accumulate
+from pathlib import Path
+
+from proxmo.envs.alfworld.rooms import FLOOR, Room, Tables, tables
+from proxmo.errors import InputError
+
+TASK_TYPES = (
+    "pick_and_place_simple",
+    "look_at_obj_in_light",
+    "pick_clean_then_place_in_recep",
+    "pick_heat_then_place_in_recep",
+    "pick_cool_then_place_in_recep",
+    "pick_two_obj_and_place",
+)
+"""The six official task types, in ALFWorld's order."""
+
+SENTENCES = {
+    "pick_and_place_simple": ("put a {thing} in {place}.", "put some {thing} on {place}."),
+    "look_at_obj_in_light": (
+        "look at {thing} under the {place}.",
+        "examine the {thing} with the {place}.",
+    ),
+    "pick_clean_then_place_in_recep": (
+        "put a clean {thing} in {place}.",
+        "clean some {thing} and put it in {place}.",
+    ),
+    "pick_heat_then_place_in_recep": (
+        "put a hot {thing} in {place}.",
+        "heat some {thing} and put it in {place}.",
+    ),
+    "pick_cool_then_place_in_recep": (
+        "put a cool {thing} in {place}.",
+        "cool some {thing} and put it in {place}.",
+    ),
+    "pick_two_obj_and_place": (
+        "put two {thing} in {place}.",
+        "find two {thing} and put them in {place}.",
+    ),
+}
+"""The official goal sentences, two for each task type, used equally often."""
+
+TREATMENTS = {
+    "pick_clean_then_place_in_recep": ("clean", "SinkBasin", "cleanable", "isClean"),
+    "pick_heat_then_place_in_recep": ("heat", "Microwave", "heatable", "isHot"),
+    "pick_cool_then_place_in_recep": ("cool", "Fridge", "coolable", "isCool"),
+}
+"""Task type -> command, appliance, property the object needs, predicate it then has."""
+
+SCENE_NUMBERS = {"kitchen": 1000, "livingroom": 1200, "bedroom": 1300, "bathroom": 1400}
+"""First scene number of each kind of room: the official ones (0, 200, 300, 400) plus 1000."""
+
+BASINS = {"SinkBasin": "Sink", "BathtubBasin": "Bathtub"}
+"""Receptacles that are part of an object, which stands at the same spot."""
+
+HEIGHTS = {
+    "Cabinet": (0.4, 2.1),
+    "Drawer": (0.3, 0.8),
+    "Shelf": (0.5, 1.8),
+    "CounterTop": (0.9, 1.0),
+    "Microwave": (0.9, 1.6),
+    "CoffeeMachine": (0.9, 1.0),
+    "Toaster": (0.9, 1.0),
+    "StoveBurner": (0.9, 0.95),
+    "SinkBasin": (0.75, 0.9),
+    "TowelHolder": (1.2, 1.6),
+    "HandTowelHolder": (1.5, 1.8),
+    "ToiletPaperHanger": (0.7, 1.0),
+}
+"""Metres above the floor, lowest and highest, where a receptacle does not stand on it."""
+
+COLD_SHARE = 0.05
+"""Share of things in a fridge that are already cool, as in the official games."""
+NEARBY_SHARE = 0.13
+"""Share of things on the floor that lie where some receptacle is reached from."""
+SPOTS = 6
+"""Places on the floor that belong to no receptacle, besides the one where the agent starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a game asks for."""
+
+    task_type: str
+    room: str
+    thing: str
+    """Object type, such as "Apple"."""
+    place: str
+    """Receptacle type, or the type of the lamp to look under."""
+    sentence: str
+
+    @property
+    def instances(self) -> int:
+        """How many instances of the object the task needs."""
+        return 2 if self.task_type == "pick_two_obj_and_place" else 1
+
+    @property
+    def under_lamp(self) -> bool:
+        """Whether `place` is a lamp rather than a receptacle."""
+        return self.task_type == "look_at_obj_in_light"
+
+
+@dataclass(frozen=True, slots=True)
+class Receptacle:
+    """A piece of furniture, an appliance, a drawer."""
+
+    id: str
+    type: str
+    location: str
+    openable: bool
+    position: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """An object, in or on a receptacle or on the floor (`inside` is None)."""
+
+    id: str
+    type: str
+    location: str
+    inside: Receptacle | None
+    cool: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A furnished room and a task in it: all that a game file says."""
+
+    goal: Goal
+    receptacles: tuple[Receptacle, ...]
+    things: tuple[Thing, ...]
+    spots: tuple[str, ...]
+    """Locations of the floor where no receptacle is reached; the agent starts at the first."""
+
+
+@dataclass(frozen=True)
+class GeneratedGame:
+    """One game, its texts written only when they are asked for."""
+
+    game_id: str
+    """`split/task/trial`, the path below `json_2.1.1` that it would be written to."""
+    seed: int
+    layout: Layout = field(repr=False)
+
+    @property
+    def task_type(self) -> str:
+        """One of `TASK_TYPES`."""
+        return self.layout.goal.task_type
+
+    @property
+    def task(self) -> str:
+        """The goal sentence, such as "put a hot egg in fridge."."""
+        return self.layout.goal.sentence
+
+    @cached_property
+    def walkthrough(self) -> list[str]:
+        """Commands that solve the game."""
+        return solve(self.layout)
+
+    @property
+    def domain(self) -> str:
+        """PDDL domain: the official rules."""
+        return _resource("domain.pddl")
+
+    @cached_property
+    def problem(self) -> str:
+        """PDDL problem: the room and the goal."""
+        return write_problem(self.layout, self.game_id.rsplit("/", 1)[-1])
+
+    @property
+    def grammar(self) -> str:
+        """The engine's sentences, the task's among them."""
+        return _resource("grammar.twl2").replace("UNKNOWN GOAL", self.task)
+
+    def game_file(self) -> dict:
+        """The content of `game.tw-pddl`."""
+        return {
+            "pddl_domain": self.domain,
+            "grammar": self.grammar,
+            "pddl_problem": self.problem,
+            "solvable": True,
+            "walkthrough": self.walkthrough,
+        }
+
+    def traj_data(self) -> dict:
+        """The content of `traj_data.json`."""
+        goal = self.layout.goal
+        _, task, trial = self.game_id.split("/")
+        number = int(task.rsplit("-", 1)[-1])
+        return {
+            "task_id": trial,
+            "task_type": goal.task_type,
+            "pddl_params": {
+                "mrecep_target": "",
+                "object_sliced": False,
+                "object_target": goal.thing,
+                "parent_target": "" if goal.under_lamp else goal.place,
+                "toggle_target": goal.place if goal.under_lamp else "",
+            },
+            "scene": {
+                "floor_plan": f"FloorPlan{number}",
+                "scene_num": number,
+                "random_seed": self.seed,
+            },
+            "turk_annotations": {"anns": [{"task_desc": goal.sentence, "high_descs": []}]},
+        }
+
+
+def generate(
+    seed: int, count: int, task_types: Sequence[str] | None = None, split: str = "train"
+) -> list[GeneratedGame]:
+    """The first `count` games of a stream.
+
+    Streams of different `split` or `seed` have no draws in common. `task_types` restricts
+    the tasks (those left keep their official shares); it is part of the stream's name, so
+    that `generate(0, 10)` and `generate(0, 10, ["pick_two_obj_and_place"])` differ.
+
+    Raises `InputError` for an unknown task type, no task type, a negative count, or a
+    split whose name could not be a folder.
+    """
+    allowed = _allowed(task_types)
+    if count < 0:
+        raise InputError(f"count must be >= 0, got {count}")
+    if not split or set(split) & set("/\\"):
+        raise InputError(f"split {split!r} cannot name a folder; use a word such as 'train'")
+    return [_game(seed, index, allowed, split) for index in range(count)]
+
+
+def write_games(games: Iterable[GeneratedGame], folder: str | Path) -> list[Path]:
+    """Write games in the official layout, `folder/<split>/<task>/<trial>/game.tw-pddl`.
+
+    Returns the paths of the game files; `traj_data.json` lies beside each.
+    """
+    paths = []
+    for game in games:
+        trial = Path(folder) / game.game_id
+        trial.mkdir(parents=True, exist_ok=True)
+        (trial / "traj_data.json").write_text(json.dumps(game.traj_data()), encoding="utf-8")
+        path = trial / "game.tw-pddl"
+        path.write_text(json.dumps(game.game_file()), encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def _allowed(task_types: Sequence[str] | None) -> tuple[str, ...]:
+    """The task types asked for, in the official order, or a reason to refuse them."""
+    if task_types is None:
+        return TASK_TYPES
+    chosen = {task_types} if isinstance(task_types, str) else set(task_types)
+    if not chosen or chosen - set(TASK_TYPES):
+        wrong = ", ".join(sorted(map(repr, chosen - set(TASK_TYPES)))) or "none"
+        raise InputError(f"task types: {wrong}; choose some of {', '.join(TASK_TYPES)}")
+    return tuple(task for task in TASK_TYPES if task in chosen)
+
+
+@cache
+def _resource(name: str) -> str:
+    return resources.files("proxmo.envs.alfworld").joinpath(name).read_text(encoding="utf-8")
+
+
+def _game(seed: int, index: int, allowed: tuple[str, ...], split: str) -> GeneratedGame:
+    stream = "" if allowed == TASK_TYPES else "+".join(allowed)
+    # A string seed is hashed with SHA-512: the same on every machine and Python.
+    rng = random.Random(f"alfworld/{split}/{seed}/{index}/{stream}")
+    layout = furnish(rng, draw_goal(rng, allowed))
+    goal = layout.goal
+    target = f"None-{goal.place}"
+    number = SCENE_NUMBERS[goal.room] + index % 100
+    task = f"{goal.task_type}-{goal.thing}-{target}-{number}"
+    trial = f"trial_G{seed}_{index:06d}"
+    return GeneratedGame(f"{split}/{task}/{trial}", seed, layout)
+
+
+@cache
+def _goals(allowed: tuple[str, ...]) -> tuple[list[tuple[str, str, str, str]], list[int]]:
+    """All (task type, room, object, place), and their cumulative official counts."""
+    goals, weights = [], []
+    for room in tables().rooms.values():
+        for task in allowed:
+            for (thing, place), weight in room.goals.get(task, {}).items():
+                goals.append((task, room.name, thing, place))
+                weights.append(weight)
+    return goals, list(accumulate(weights))
+
+
+def draw_goal(rng: random.Random, allowed: tuple[str, ...]) -> Goal:
+    """A task, as often as the official games set it."""
+    goals, cumulative = _goals(allowed)
+    task, room, thing, place = rng.choices(goals, cum_weights=cumulative)[0]
+    sentence = rng.choice(SENTENCES[task]).format(thing=thing.lower(), place=place.lower())
+    return Goal(task, room, thing, place, sentence)
+
+
+def furnish(rng: random.Random, goal: Goal) -> Layout:
+    """A room of the goal's kind in which the goal can be reached and is not yet."""
+    table = tables()
+    room = table.rooms[goal.room]
+    names = _draw_furniture(rng, room, goal)
+    receptacles, basins, spots = _place_furniture(rng, table, names)
+    things = basins + _scatter(rng, table, room, goal, receptacles, spots)
+    return Layout(goal, tuple(receptacles), tuple(things), tuple(spots))
+
+
+def _draw_furniture(rng: random.Random, room: Room, goal: Goal) -> list[str]:
+    """Receptacle types of a room, one entry an instance, with all that the goal needs."""
+    required = set()
+    if not goal.under_lamp:
+        required.add(goal.place)
+    if goal.task_type in TREATMENTS:
+        required.add(TREATMENTS[goal.task_type][1])
+    number = {}
+    for name, counts in room.receptacles.items():
+        counts = counts.at_least(1) if name in required else counts
+        number[name] = rng.choices(counts.numbers, cum_weights=counts.cumulative)[0]
+    for thing in (goal.thing, goal.place) if goal.under_lamp else (goal.thing,):
+        places = _sources(room, goal, thing)
+        if not any(number[place] for place in places):
+            number[rng.choices(list(places), weights=list(places.values()))[0]] = 1
+    return [name for name, instances in number.items() for _ in range(instances)]
+
+
+def _sources(room: Room, goal: Goal, thing: str) -> dict[str, int]:
+    """Receptacle types that an object needed for the goal may start in, with weights.
+
+    Not the target itself when nothing else has to be done to the object: the game would
+    begin (half) solved.
+    """
+    places = {place: w for place, w in room.objects[thing].places.items() if place != FLOOR}
+    if goal.task_type in ("pick_and_place_simple", "pick_two_obj_and_place"):
+        places.pop(goal.place, None)
+    return places
+
+
+class _Locations:
+    """Hands out grid locations, each once. A step of the grid is 0.25 m."""
+
+    def __init__(self) -> None:
+        self._used: set[tuple[int, int]] = set()
+
+    def near(self, x: float, z: float, facing: int, tilt: int) -> str:
+        """The name of the free location nearest to (x, z), seen in a direction."""
+        column, row = round(x / 0.25), round(z / 0.25)
+        # Aside along the wall, first this way and then that, until a cell is free.
+        for distance in range(1000):
+            shift = distance // 2 if distance % 2 else -(distance // 2)
+            cell = (column + shift, row) if facing % 2 == 0 else (column, row + shift)
+            if cell not in self._used:
+                self._used.add(cell)
+                return "loc_bar_" + "_bar_".join(map(_integer, (*cell, facing, tilt)))
+        raise AssertionError("a room has far fewer than 1000 locations")
+
+
+def _place_furniture(
+    rng: random.Random, table: Tables, names: list[str]
+) -> tuple[list[Receptacle], list[Thing], list[str]]:
+    """Receptacles along the walls, the basins' own objects, and free spots of the floor.
+
+    Neighbours in the list stand side by side; some share the location that they are
+    reached from (a stack of drawers, a toaster on a counter).
+    """
+    width, depth = rng.uniform(2.5, 4.5), rng.uniform(2.5, 4.5)
+    groups: list[list[str]] = []
+    for name in names:
+        joins = table.shared.get(name, 0.0)
+        # Each one joins its neighbour with q: then 1 - (1 - q)^2 share with someone.
+        if groups and groups[-1][-1] in table.shared and rng.random() < 1 - (1 - joins) ** 0.5:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    rng.shuffle(groups)
+    locations, identifiers = _Locations(), _Identifiers()
+    receptacles: list[Receptacle] = []
+    basins: list[Thing] = []
+    for index, group in enumerate(groups):
+        x, z, facing = _along_wall((index + rng.random()) / len(groups), width, depth)
+        low, high = HEIGHTS.get(group[0], (0.0, 0.0))
+        height = rng.uniform(low, high)
+        inward = {0: (0, -1), 1: (-1, 0), 2: (0, 1), 3: (1, 0)}[facing]
+        tilt = 60 if height < 0.5 else 45 if height < 1.1 else -15
+        location = locations.near(x + 0.6 * inward[0], z + 0.6 * inward[1], facing, tilt)
+        for step, name in enumerate(group):
+            position = (x + 0.05 * step, height + 0.12 * step, z + 0.03 * step)
+            body = BASINS.get(name)
+            if body is None:
+                identifier = identifiers.new(name, position)
+            else:
+                basins.append(Thing(identifiers.new(body, position), body, location, None))
+                identifier = f"{basins[-1].id}_bar_{name}"
+            openable = rng.random() < table.openable.get(name, 0.0)
+            receptacles.append(Receptacle(identifier, name, location, openable, position))
+    spots = [
+        locations.near(rng.uniform(-width, width) / 2, rng.uniform(-depth, depth) / 2, 2, 30)
+        for _ in range(SPOTS + 1)
+    ]
+    return receptacles, basins, spots
+
+
+def _along_wall(share: float, width: float, depth: float) -> tuple[float, float, int]:
+    """The point a share of the way round the room: x, z, and the wall it is on (0-3)."""
+    walls = (width, depth, width, depth)
+    distance, wall = share * sum(walls), 0
+    while wall < 3 and distance > walls[wall]:
+        distance -= walls[wall]
+        wall += 1
+    along = distance / walls[wall] - 0.5
+    x, z = (along * width, depth / 2) if wall % 2 == 0 else (width / 2, along * depth)
+    return (x, z, wall) if wall < 2 else (-x, -z, wall)
+
+
+def _scatter(
+    rng: random.Random,
+    table: Tables,
+    room: Room,
+    goal: Goal,
+    receptacles: list[Receptacle],
+    spots: list[str],
+) -> list[Thing]:
+    """Objects in the numbers and on the receptacles that are usual for the room."""
+    identifiers = _Identifiers()
+    things: list[Thing] = []
+    may_be_cool = table.properties["coolable"]
+    needed = {goal.thing: goal.instances}
+    if goal.under_lamp:
+        needed[goal.place] = 1
+    for name, row in room.objects.items():
+        if name in BASINS.values():
+            continue
+        least = needed.get(name, 0)
+        counts = row.count.at_least(least) if least else row.count
+        number = rng.choices(counts.numbers, cum_weights=counts.cumulative)[0]
+        if not number:
+            continue
+        sources = _sources(room, goal, name) if least else row.places
+        weights = [sources.get(receptacle.type, 0) for receptacle in receptacles]
+        # What the task needs is not lost on the floor, where nothing can be picked up.
+        on_floor = 0 if least else row.places.get(FLOOR, 0)
+        if not any(weights) and not on_floor:
+            continue
+        chosen = rng.choices([*receptacles, None], weights=[*weights, on_floor], k=number)
+        for inside in chosen:
+            if inside is not None:
+                x, y, z = inside.position
+                location = inside.location
+            else:
+                x, y, z = rng.uniform(-2, 2), 0.0, rng.uniform(-2, 2)
+                near = rng.random() < NEARBY_SHARE
+                location = rng.choice(receptacles).location if near else rng.choice(spots[1:])
+            position = (x + rng.uniform(-0.3, 0.3), y + 0.1, z + rng.uniform(-0.3, 0.3))
+            in_fridge = inside is not None and inside.type == "Fridge" and name in may_be_cool
+            cool = (
+                in_fridge
+                and goal.task_type != "pick_cool_then_place_in_recep"
+                and rng.random() < COLD_SHARE
+            )
+            things.append(Thing(identifiers.new(name, position), name, location, inside, cool))
+    return things
+
+
+def _integer(value: int) -> str:
+    return f"_minus_{-value}" if value < 0 else str(value)
+
+
+def _coordinate(value: float) -> str:
+    sign = "_minus_" if value < 0 else "_plus_"
+    return sign + f"{abs(value):05.2f}".replace(".", "_dot_")
+
+
+class _Identifiers:
+    """Makes official-style identifiers (type and position), no two alike."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+
+    def new(self, name: str, position: tuple[float, float, float]) -> str:
+        """`name_bar_x_bar_y_bar_z`, moved up by centimetres until it is new."""
+        x, y, z = position
+        while True:
+            identifier = "_bar_".join((name, *map(_coordinate, (x, y, z))))
+            if identifier not in self._used:
+                self._used.add(identifier)
+                return identifier
+            y += 0.01
+
+
+def names_of(identifiers: Iterable[str]) -> dict[str, str]:
+    """Identifier -> the name that an agent reads, such as "sinkbasin 1".
+
+    ALFWorld numbers the instances of a type from the end of their sorted identifiers.
+    """
+    kinds: dict[str, list[str]] = defaultdict(list)
+    # PDDL knows no upper case, and ALFWorld sorts what the planner gives it.
+    for identifier in sorted(identifiers, key=str.lower):
+        kind = identifier.lower().split("_bar_", 1)[0]
+        kinds[kind + "basin" * ("basin" in identifier.lower())].append(identifier)
+    return {
+        identifier: f"{kind} {len(members) - rank}"
+        for kind, members in kinds.items()
+        for rank, identifier in enumerate(members)
+    }
+
+
+def solve(layout: Layout) -> list[str]:
+    """Commands that reach the goal, from full knowledge of the room."""
+    names = names_of([part.id for part in (*layout.receptacles, *layout.things)])
+    goal = layout.goal
+    plan: list[str] = []
+    here = layout.spots[0]
+    opened: set[str] = set()
+
+    def visit(receptacle: Receptacle, enter: bool = True) -> str:
+        """Go there, and open it when something goes in or out; returns its name."""
+        nonlocal here
+        name = names[receptacle.id]
+        if receptacle.location != here:
+            plan.append(f"go to {name}")
+            here = receptacle.location
+        if enter and receptacle.openable and name not in opened:
+            plan.append(f"open {name}")
+            opened.add(name)
+        return name
+
+    def first(test: Callable[[Receptacle], bool]) -> Receptacle:
+        return next(receptacle for receptacle in layout.receptacles if test(receptacle))
+
+    reachable = [t for t in layout.things if t.type == goal.thing and t.inside is not None]
+    target = None if goal.under_lamp else first(lambda r: r.type == goal.place)
+    for thing in reachable[: goal.instances]:
+        assert thing.inside is not None
+        plan.append(f"take {names[thing.id]} from {visit(thing.inside)}")
+        if goal.task_type in TREATMENTS:
+            verb, appliance, *_ = TREATMENTS[goal.task_type]
+            station = visit(first(lambda r, a=appliance: r.type == a), enter=False)
+            plan.append(f"{verb} {names[thing.id]} with {station}")
+        if target is not None:
+            plan.append(f"move {names[thing.id]} to {visit(target)}")
+    if goal.under_lamp:
+        lamp = next(t for t in layout.things if t.type == goal.place and t.inside is not None)
+        assert lamp.inside is not None
+        visit(lamp.inside, enter=False)
+        plan.append(f"use {names[lamp.id]}")
+    return plan
+
+
+@cache
+def _declarations() -> str:
+    """The types of all receptacles and objects, as the official problems declare them."""
+    table = tables()
+    receptacles = {*table.holds, *(r for room in table.rooms.values() for r in room.receptacles)}
+    objects = {
+        *(name for room in table.rooms.values() for name in room.objects),
+        *(name for held in table.holds.values() for name in held),
+        *BASINS.values(),
+    }
+    lines = [f"    {name}Type - otype" for name in sorted(objects)]
+    lines += [f"    {name}Type - rtype" for name in sorted(receptacles)]
+    return "\n".join(lines)
+
+
+def write_problem(layout: Layout, name: str) -> str:
+    """The PDDL problem of a layout, in the order of the official files."""
+    table = tables()
+    things, receptacles = layout.things, layout.receptacles
+    held = {thing.type for thing in things}
+    kinds = dict.fromkeys(receptacle.type for receptacle in receptacles)
+    locations = dict.fromkeys(
+        [part.location for part in (*receptacles, *things)] + list(layout.spots)
+    )
+    objects = [f"{thing.id} - object" for thing in things]
+    objects += [f"{receptacle.id} - receptacle" for receptacle in receptacles]
+    objects += [f"{location} - location" for location in locations]
+    facts = [f"(receptacleType {r.id} {r.type}Type)" for r in receptacles]
+    facts += [f"(objectType {t.id} {t.type}Type)" for t in things]
+    facts += [
+        f"(canContain {kind}Type {thing}Type)"
+        for kind in kinds
+        for thing in sorted(table.holds.get(kind, frozenset()) & held)
+    ]
+    facts += _properties(things, ("pickupable", "isReceptacleObject"))
+    facts += [f"(openable {r.id})" for r in receptacles if r.openable]
+    facts.append(f"(atLocation agent1 {layout.spots[0]})")
+    facts += _properties(things, ("cleanable", "heatable", "coolable"))
+    facts += [f"(isCool {t.id})" for t in things if t.cool]
+    facts += _properties(things, ("toggleable", "sliceable"))
+    facts += [f"(inReceptacle {t.id} {t.inside.id})" for t in things if t.inside is not None]
+    facts += [f"(receptacleAtLocation {r.id} {r.location})" for r in receptacles]
+    facts += [f"(objectAtLocation {t.id} {t.location})" for t in things]
+    return "\n".join(
+        [
+            f"(define (problem plan_{name})",
+            "(:domain alfred)",
+            "(:objects",
+            "    agent1 - agent",
+            _declarations(),
+            *(f"    {line}" for line in objects),
+            ")",
+            "(:init",
+            *(f"    {fact}" for fact in facts),
+            ")",
+            write_goal(layout.goal),
+            ")",
+            "",
+        ]
+    )
+
+
+def _properties(things: Sequence[Thing], predicates: Sequence[str]) -> list[str]:
+    """Facts about what can be done with objects, one predicate after the other."""
+    table = tables().properties
+    lines = []
+    for predicate in predicates:
+        names = table["container" if predicate == "isReceptacleObject" else predicate]
+        lines += [f"({predicate} {thing.id})" for thing in things if thing.type in names]
+    return lines
+
+
+def write_goal(goal: Goal) -> str:
+    """The PDDL goal, as the official games state it for each task type."""
+    if goal.under_lamp:
+        return (
+            "(:goal (and"
+            "\n    (exists (?ot - object ?r - receptacle ?a - agent ?l - location) (and"
+            f"\n        (objectType ?ot {goal.place}Type) (toggleable ?ot) (isToggled ?ot)"
+            "\n        (receptacleAtLocation ?r ?l) (atLocation ?a ?l) (inReceptacle ?ot ?r)))"
+            "\n    (exists (?o - object ?a - agent) (and"
+            f"\n        (objectType ?o {goal.thing}Type) (holds ?a ?o)))))"
+        )
+    placed = "(objectType {o} {thing}Type) (receptacleType ?r {place}Type) (inReceptacle {o} ?r)"
+    if goal.instances == 2:
+        one = placed.format(o="?o1", thing=goal.thing, place=goal.place)
+        two = placed.format(o="?o2", thing=goal.thing, place=goal.place)
+        return (
+            "(:goal (and (exists (?r - receptacle) (exists (?o1 - object) (and"
+            f"\n    {one}"
+            f"\n    (exists (?o2 - object) (and (not (= ?o1 ?o2))"
+            f"\n        {two})))))))"
+        )
+    facts = placed.format(o="?o", thing=goal.thing, place=goal.place)
+    if goal.task_type in TREATMENTS:
+        *_, ability, result = TREATMENTS[goal.task_type]
+        facts = f"({ability} ?o) ({result} ?o) {facts}"
+    return f"(:goal (and (exists (?r - receptacle) (exists (?o - object) (and\n    {facts})))))"

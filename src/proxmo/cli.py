@@ -1,0 +1,148 @@
+"""The command line: finds the command, runs it, turns errors into messages and exit codes.
+
+Only names are known here; a command's module, and with it torch, is imported when it runs,
+so that `proxmo --help` answers at once and without the extras installed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from importlib import import_module, metadata
+from typing import NamedTuple
+
+from proxmo.errors import InputError, ProxmoError
+
+FAILED = 1
+"""Exit code of what went wrong while running."""
+BAD_INPUT = 2
+"""Exit code of what could not be run as asked."""
+
+
+class Command(NamedTuple):
+    """Where a command lives, as `module:function`, and what it does in one line."""
+
+    target: str
+    summary: str
+
+
+COMMANDS = {
+    "train": Command(
+        "proxmo.commands.train:main",
+        "train an agent; with no options: the small built-in policy on generated games",
+    ),
+    "sft": Command(
+        "proxmo.commands.sft:main",
+        "make the built-in policy from expert demonstrations (its cold start)",
+    ),
+    "evaluate": Command(
+        "proxmo.commands.evaluate:main",
+        "measure a model's success, per task type, with 95 % intervals",
+    ),
+    "generate": Command(
+        "proxmo.commands.generate:main",
+        "write generated ALFWorld games in the official format",
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 (failed while running) or 2 (bad input)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        return _dispatch(arguments)
+    except SystemExit as end:  # `--help` of a command, or an error it has explained itself
+        return end.code if isinstance(end.code, int) else FAILED
+    except BrokenPipeError:  # the reader, such as `| head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (ProxmoError, KeyboardInterrupt, OSError, ModuleNotFoundError) as error:
+        if debug:
+            raise
+        code, message = _explain(error)
+        if message is None:
+            raise
+        _complain(message)
+        return code
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    name, *rest = arguments
+    if name in ("-V", "--version"):
+        print(f"proxmo {metadata.version('proxmo')}")
+        return 0
+    if name not in COMMANDS:
+        close = get_close_matches(name, COMMANDS, n=1)
+        way_out = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(COMMANDS)}"
+        raise InputError(f"{name!r} is not a command; {way_out}")
+    module, function = COMMANDS[name].target.split(":")
+    run: Callable[[Sequence[str]], None] = getattr(import_module(module), function)
+    run(rest)
+    return 0
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {entry.summary}" for name, entry in COMMANDS.items())
+    return (
+        "usage: proxmo COMMAND [OPTIONS]\n\n"
+        "Train multi-turn language model agents with ProxMO.\n\n"
+        f"commands:\n{commands}\n\n"
+        "options:\n"
+        "  --help     this text; after a command, its own options\n"
+        "  --version  the version of proxmo\n"
+        "  --debug    show the traceback of an error (with any command)"
+    )
+
+
+def _explain(error: BaseException) -> tuple[int, str | None]:
+    """The exit code and message of an error; no message when it can only be a bug."""
+    if isinstance(error, InputError):
+        return BAD_INPUT, str(error)
+    if isinstance(error, ProxmoError):
+        return FAILED, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return FAILED, str(error) or "interrupted"
+    if isinstance(error, ModuleNotFoundError):
+        extra = _extra_of(error.name or "")
+        install = f"install it with: pip install 'proxmo[{extra}]'"
+        return BAD_INPUT, extra and f"this command needs the package {error.name!r}; {install}"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return FAILED, f"the disk is full: {error}; free some space and run the command again"
+    return FAILED, f"{type(error).__name__}: {error} (--debug shows where)"
+
+
+def _extra_of(module: str) -> str | None:
+    """The extra of proxmo that brings a module, or None when none does."""
+    package = module.partition(".")[0].replace("_", "-")
+    found = [
+        match["extra"]
+        for requirement in metadata.requires("proxmo") or ()
+        if (match := re.match(r"(?P<name>[\w.-]+).*extra == ['\"](?P<extra>\w+)", requirement))
+        and match["name"].replace("_", "-").lower() == package.lower()
+    ]
+    if not found:
+        return None
+    # Every command needs `train`, which brings the environments too.
+    return "trackers" if found == ["trackers"] else "train"
+
+
+def _complain(message: str) -> None:
+    try:
+        from rich.console import Console
+        from rich.text import Text
+    except ModuleNotFoundError:  # the credit library alone is installed
+        print(f"error: {message}", file=sys.stderr)
+        return
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        Text.assemble(("error: ", "bold red"), message)
+    )

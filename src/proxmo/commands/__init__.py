@@ -1,0 +1,1 @@
+"""The commands of `proxmo`, one module each; only they and `cli` print."""

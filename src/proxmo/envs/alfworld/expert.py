@@ -1,0 +1,308 @@
+"""An expert that plays ALFWorld from what an agent reads: it makes demonstrations.
+
+It reads the task, the observations and the admissible commands, and nothing else. It does
+not know where things are; it searches where such things usually are, most promising
+first: chance of finding the object there, over the commands that looking there costs. For
+independent places this order finds the object in the fewest commands on average.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from proxmo.envs.alfworld.rooms import tables
+from proxmo.errors import InputError
+
+STATIONS = {"clean": "sinkbasin", "heat": "microwave", "cool": "fridge"}
+"""Command that changes an object -> where that is done."""
+
+_TASKS = (
+    (r"(?:put|find) two (?P<thing>\w+) (?:and put them )?(?:in|on) (?P<place>\w+)", 2),
+    (r"put (?:a|an|some) (?P<state>clean|hot|cool) (?P<thing>\w+) (?:in|on) (?P<place>\w+)", 1),
+    (r"put (?:a|an|some) (?P<thing>\w+) (?:in|on) (?P<place>\w+)", 1),
+    (r"(?P<state>clean|heat|cool) some (?P<thing>\w+) and put it (?:in|on) (?P<place>\w+)", 1),
+    (r"look at (?P<thing>\w+) under the (?P<lamp>\w+)", 1),
+    (r"examine the (?P<thing>\w+) with the (?P<lamp>\w+)", 1),
+)
+"""Goal sentences (full match, without the final stop), and how many objects they want."""
+_INTRODUCTION = re.compile(r"Looking quickly around you, you see (.*?)\.(?:\n|$)")
+_TASK = re.compile(r"Your task is to: (.*?)\.?\s*$", re.MULTILINE)
+_LISTING = re.compile(
+    r"(?:On the (\w+ \d+)|The (\w+ \d+) is open\. In it), you see (.*?)\.(?:\s|$)"
+)
+_TAKEN = re.compile(r"You pick up the (\w+ \d+) from the (\w+ \d+)\.")
+_PLACED = re.compile(r"You move the (\w+ \d+) to the (\w+ \d+)\.")
+_TREATED = re.compile(r"You (clean|heat|cool) the (\w+ \d+) using the ")
+_TAKE = re.compile(r"take (\w+ \d+) from (\w+ \d+)")
+
+UNLIKELY = 0.3
+"""Weight (per mille) of a place where the table never saw the object."""
+VARIETY = 1.5
+"""With a seed, a place's promise is multiplied by up to this factor: orders differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a goal sentence asks for, in lower case as the agent reads it."""
+
+    thing: str
+    """Object type, such as "soapbar"."""
+    place: str = ""
+    """Type of the receptacle to put it in or on; empty when the task is to look at it."""
+    lamp: str = ""
+    """Type of the lamp to look at it under; empty otherwise."""
+    treatment: str = ""
+    """"clean", "heat", "cool", or empty."""
+    instances: int = 1
+
+
+def parse_task(sentence: str) -> Task:
+    """Read a goal sentence, such as "put a hot egg in fridge.".
+
+    Raises `InputError` for a sentence that no official game uses (human annotations).
+    """
+    text = sentence.strip().removesuffix(".")
+    for pattern, instances in _TASKS:
+        if found := re.fullmatch(pattern, text):
+            parts = found.groupdict(default="")
+            state = parts.get("state", "")
+            return Task(
+                thing=parts["thing"],
+                place=parts.get("place", ""),
+                lamp=parts.get("lamp", ""),
+                treatment="heat" if state == "hot" else state,
+                instances=instances,
+            )
+    raise InputError(
+        f"the expert does not understand the task {sentence!r}; "
+        "it knows the goal sentences of the official games"
+    )
+
+
+def _kind(name: str) -> str:
+    """ "drawer 12" -> "drawer"."""
+    return name.rsplit(" ", 1)[0]
+
+
+def _names(listing: str) -> list[str]:
+    """ "a mug 2, and a pen 1" -> ["mug 2", "pen 1"]; "nothing" -> []."""
+    return re.findall(r"(?:a|an) (\w+ \d+)", listing)
+
+
+@cache
+def _promise(room: str, thing: str) -> dict[str, float]:
+    """Receptacle type -> chance (per mille) that one of them holds a given instance."""
+    for name, row in tables().rooms[room].objects.items():
+        if name.lower() == thing:
+            return {place.lower(): float(weight) for place, weight in row.places.items()}
+    return {}
+
+
+@cache
+def _openable() -> dict[str, float]:
+    return {name.lower(): share for name, share in tables().openable.items()}
+
+
+def _guess_room(receptacles: Iterable[str]) -> str:
+    """The kind of room, by a piece of furniture that no other kind has."""
+    kinds = {_kind(name) for name in receptacles}
+    for furniture, room in (("fridge", "kitchen"), ("toilet", "bathroom"), ("bed", "bedroom")):
+        if furniture in kinds:
+            return room
+    return "livingroom"
+
+
+@dataclass(slots=True)
+class _Place:
+    """What the expert knows of one receptacle."""
+
+    name: str
+    seen: bool = False
+    """Whether its whole content has been seen."""
+    closed: bool | None = None
+    """None until it has been visited."""
+    content: set[str] = field(default_factory=set)
+    refused: bool = False
+    """Whether it did not take the object, though open and at hand."""
+    factor: float = 1.0
+
+    @property
+    def kind(self) -> str:
+        return _kind(self.name)
+
+
+class Expert:
+    """Plays one episode at a time: `reset` with the first observation, then `act`.
+
+    The same observations and commands give the same actions. With a `seed`, ties and near
+    ties in the order of the search fall differently, so that demonstrations of the same
+    game vary.
+    """
+
+    def __init__(self, seed: int | None = None):
+        self._rng = None if seed is None else random.Random(seed)
+        self.task = Task("")
+        self._places: dict[str, _Place] = {}
+        self._here: set[str] = set()
+        self._held = ""
+        self._treated: set[str] = set()
+        self._room = ""
+
+    def reset(self, observation: str) -> None:
+        """Start an episode from its first observation, which names task and furniture.
+
+        Raises `InputError` when either is missing or the task is not understood.
+        """
+        introduction, task = _INTRODUCTION.search(observation), _TASK.search(observation)
+        if introduction is None or task is None:
+            raise InputError(
+                f"not the first observation of an ALFWorld game: {observation[:80]!r}; "
+                "reset the expert with what the environment's reset returned"
+            )
+        self.task = parse_task(task[1])
+        names = _names(introduction[1])
+        factors = [1.0 if self._rng is None else self._rng.uniform(1, VARIETY) for _ in names]
+        self._places = {
+            name: _Place(name, factor=factor) for name, factor in zip(names, factors, strict=True)
+        }
+        self._room = _guess_room(names)
+        self._here, self._held, self._treated = set(), "", set()
+
+    def act(self, observation: str, admissible_actions: Sequence[str]) -> str:
+        """The next command, given the last observation and what is admissible now."""
+        admissible = frozenset(admissible_actions)
+        self._read(observation, admissible)
+        plan = self._deliver if _kind(self._held) == self.task.thing else self._fetch
+        action = plan(admissible)
+        return action if action in admissible else self._fall_back(admissible)
+
+    def _read(self, observation: str, admissible: frozenset[str]) -> None:
+        """Update what is known: hands, contents, doors, and which receptacles are at hand."""
+        if found := _TAKEN.search(observation):
+            self._held = found[1]
+            self._places[found[2]].content.discard(found[1])
+        if found := _PLACED.search(observation):
+            self._held = ""
+            self._places[found[2]].content.add(found[1])
+        if found := _TREATED.search(observation):
+            self._treated.add(found[2])
+        self._here = {name for name in self._places if f"examine {name}" in admissible}
+        for name in self._here:
+            place = self._places[name]
+            place.closed = f"open {name}" in admissible
+            # With empty hands, commands to take name all that is in reach.
+            place.seen = place.seen or (not place.closed and not self._held)
+        for first, second, listing in _LISTING.findall(observation):
+            place = self._places.get(first or second)
+            if place is not None:
+                place.seen, place.content = True, set(_names(listing))
+        for command in admissible:
+            if found := _TAKE.fullmatch(command):
+                self._places[found[2]].content.add(found[1])
+
+    def _fetch(self, admissible: frozenset[str]) -> str:
+        """Empty hands: get an object, or look for one."""
+        if self._held:
+            return next((a for a in sorted(admissible) if a.startswith("move ")), "")
+        aim = self._aim()
+        options = [
+            (self._cost(place), thing, place)
+            for place in self._places.values()
+            if place is not aim
+            for thing in sorted(place.content)
+            if _kind(thing) == self.task.thing
+        ]
+        if not options:
+            return self._search(self.task.thing)
+        _, thing, place = min(options, key=lambda option: option[0])
+        return self._reach(place) or f"take {thing} from {place.name}"
+
+    def _deliver(self, admissible: frozenset[str]) -> str:
+        """The object in hand: change it, then put it down or look at it under the lamp."""
+        task, held = self.task, self._held
+        if task.treatment and held not in self._treated:
+            return self._treat(admissible)
+        if task.lamp:
+            return self._light(admissible)
+        target = self._aim()
+        if target is None:
+            return ""
+        move = f"move {held} to {target.name}"
+        going = self._reach(target)
+        if not going and move not in admissible:
+            target.refused = True
+            return self._deliver(admissible)
+        return going or move
+
+    def _treat(self, admissible: frozenset[str]) -> str:
+        verb = self.task.treatment
+        stations = [p for p in self._places.values() if p.kind == STATIONS[verb]]
+        for station in stations:
+            command = f"{verb} {self._held} with {station.name}"
+            if command in admissible:
+                return command
+        return f"go to {stations[0].name}" if stations else ""
+
+    def _light(self, admissible: frozenset[str]) -> str:
+        switches = sorted(a for a in admissible if a.startswith(f"use {self.task.lamp} "))
+        if switches:
+            return switches[0]
+        for place in self._places.values():
+            if any(_kind(thing) == self.task.lamp for thing in place.content):
+                return self._reach(place, enter=False)
+        return self._search(self.task.lamp)
+
+    def _aim(self) -> _Place | None:
+        """The receptacle to fill: the one with most of the wanted objects, then the nearest.
+
+        Two objects have to end up in the same one.
+        """
+        targets = [p for p in self._places.values() if p.kind == self.task.place and not p.refused]
+        if not targets or self.task.treatment:
+            # What stands in a target untreated is still to be fetched.
+            return self._treated_aim(targets) if self._held else None
+        return max(targets, key=lambda place: (self._wanted(place), -self._cost(place)))
+
+    def _treated_aim(self, targets: list[_Place]) -> _Place | None:
+        return min(targets, key=self._cost, default=None)
+
+    def _wanted(self, place: _Place) -> int:
+        return sum(_kind(thing) == self.task.thing for thing in place.content)
+
+    def _search(self, thing: str) -> str:
+        """Look into the most promising receptacle that has not been seen."""
+        unseen = [place for place in self._places.values() if not place.seen]
+        if not unseen:
+            return ""
+        best = max(unseen, key=lambda place: self._chance(place, thing) / self._cost(place))
+        return self._reach(best) or f"examine {best.name}"
+
+    def _chance(self, place: _Place, thing: str) -> float:
+        chance = _promise(self._room, thing).get(place.kind, 0.0) or UNLIKELY
+        done_already = place.kind == self.task.place and not self.task.treatment
+        # A task to put something somewhere is set when it is not there yet.
+        return UNLIKELY / 10 if done_already else chance * place.factor
+
+    def _cost(self, place: _Place) -> float:
+        """Commands until the content is in reach."""
+        go = 0.0 if place.name in self._here else 1.0
+        door = _openable().get(place.kind, 0.0) if place.closed is None else float(place.closed)
+        # Already at hand and open: one command (examine) at least, and no division by zero.
+        return max(go + door, 0.5)
+
+    def _reach(self, place: _Place, enter: bool = True) -> str:
+        """The next command on the way to (the inside of) a receptacle; empty when there."""
+        if place.name not in self._here:
+            return f"go to {place.name}"
+        return f"open {place.name}" if enter and place.closed else ""
+
+    def _fall_back(self, admissible: frozenset[str]) -> str:
+        """Nothing left to try: visit receptacles again, as what was seen was misread."""
+        for place in self._places.values():
+            place.seen = False
+        doors = sorted(action for action in admissible if action.startswith(("open ", "go to ")))
+        return doors[0] if doors else "look"

@@ -1,0 +1,335 @@
+"""ALFWorld games: finding and reading them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tarfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, overload
+
+from proxmo.envs.alfworld.engine import World
+from proxmo.errors import InputError
+
+TASK_TYPES = (
+    "pick_and_place_simple",
+    "look_at_obj_in_light",
+    "pick_clean_then_place_in_recep",
+    "pick_heat_then_place_in_recep",
+    "pick_cool_then_place_in_recep",
+    "pick_two_obj_and_place",
+)
+"""ALFWorld's six kinds of task, in its own order."""
+
+SPLITS = ("train", "valid_seen", "valid_unseen", "valid_train", "valid")
+GAME_FILE = "game.tw-pddl"
+_SOLVABLE = re.compile(rb'"solvable"\s*:\s*(true|false)')
+
+HOW_TO_GET = (
+    "The official games come with ALFWorld's own downloader: `pip install alfworld`, then "
+    "`alfworld-download`; they land in $ALFWORLD_DATA (default ~/.cache/alfworld)"
+)
+
+
+class GameText(Protocol):
+    """The texts that make up a game."""
+
+    @property
+    def domain(self) -> str:
+        """PDDL of the rules."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """PDDL of the room and the goal."""
+        ...
+
+    @property
+    def grammar(self) -> str:
+        """The sentences."""
+        ...
+
+    @property
+    def walkthrough(self) -> Sequence[str]:
+        """Commands that solve it; may be empty."""
+        ...
+
+
+class NamedGameText(GameText, Protocol):
+    """A game that is not read from a file, such as the generator's."""
+
+    @property
+    def game_id(self) -> str:
+        """`split/task/trial`."""
+        ...
+
+    @property
+    def task_type(self) -> str:
+        """One of `TASK_TYPES`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """The texts of a game, read."""
+
+    domain: str
+    problem: str
+    grammar: str
+    walkthrough: tuple[str, ...]
+
+
+class Game:
+    """One game. Light until it is played: reading and compiling wait for `world`.
+
+    Attributes:
+        game_id: `split/task/trial` for the official layout.
+        task_type: One of `TASK_TYPES`, or "unknown".
+        split: "train", "valid_seen", ...; empty where the layout does not say.
+    """
+
+    __slots__ = ("_read", "_world", "game_id", "split", "task_type")
+
+    def __init__(self, game_id: str, task_type: str, split: str, read: Callable[[], GameText]):
+        self.game_id, self.task_type, self.split = game_id, task_type, split
+        self._read = read
+        self._world: World | None = None
+
+    @classmethod
+    def from_pddl(
+        cls,
+        domain: str,
+        problem: str,
+        grammar: str,
+        walkthrough: Sequence[str] = (),
+        task_type: str = "unknown",
+        game_id: str = "game",
+        split: str = "",
+    ) -> Game:
+        """A game in memory, from the texts that a `game.tw-pddl` holds."""
+        text = _Text(domain, problem, grammar, tuple(walkthrough))
+        return cls(game_id, task_type, split, lambda: text)
+
+    @classmethod
+    def wrap(cls, text: NamedGameText) -> Game:
+        """A game whose texts are written when they are needed, such as the generator's."""
+        _, split = _identify(text.game_id.split("/") + [GAME_FILE], ())
+        return cls(text.game_id, text.task_type, split, lambda: text)
+
+    @property
+    def world(self) -> World:
+        """The compiled game, kept once made. `InputError` names what the engine cannot do."""
+        if self._world is None:
+            text = self._read()
+            try:
+                self._world = World(text.domain, text.grammar, text.problem)
+            except InputError as error:
+                raise InputError(f"game {self.game_id!r}: {error}") from error
+        return self._world
+
+    @property
+    def goal(self) -> str:
+        """The task's sentence, without "Your task is to: "."""
+        return self.world.goal
+
+    @property
+    def domain(self) -> str:
+        """PDDL text of the domain."""
+        return self._read().domain
+
+    @property
+    def problem(self) -> str:
+        """PDDL text of the problem."""
+        return self._read().problem
+
+    @property
+    def grammar(self) -> str:
+        """Text of the grammar."""
+        return self._read().grammar
+
+    @property
+    def walkthrough(self) -> tuple[str, ...]:
+        """Commands that solve the game; empty when it comes without."""
+        return tuple(self._read().walkthrough)
+
+    def __repr__(self) -> str:
+        return f"Game({self.game_id!r}, {self.task_type!r})"
+
+
+class Games(Sequence[Game]):
+    """Games in a fixed order (by id)."""
+
+    def __init__(self, games: Iterable[Game]):
+        self._games = tuple(games)
+
+    def __len__(self) -> int:
+        return len(self._games)
+
+    @overload
+    def __getitem__(self, index: int) -> Game: ...
+    @overload
+    def __getitem__(self, index: slice) -> Games: ...
+    def __getitem__(self, index: int | slice) -> Game | Games:
+        found = self._games[index]
+        return Games(found) if isinstance(found, tuple) else found
+
+    def __repr__(self) -> str:
+        return f"Games({len(self)})"
+
+
+def load_games(
+    path: str | os.PathLike[str] | Iterable[Game | NamedGameText], split: str | None = None
+) -> Games:
+    """Games at `path`: one file, a folder (searched to any depth) or a `.tar` archive.
+
+    Also takes games in memory, such as the generator's. `split` selects one of several. Games that
+    ALFWorld itself leaves out are left out: those marked unsolvable, and in the
+    official layout those with sliced or movable targets. Files are found now and
+    read when played; an archive is kept in memory, compressed (about 30 MB for all
+    official games).
+
+    Raises `InputError` if there is nothing at `path`, no game, or none of `split`.
+    """
+    if isinstance(path, (str, os.PathLike)):
+        where = Path(path).expanduser()
+        found = _find(where)
+        name = str(where)
+    else:
+        found = [game if isinstance(game, Game) else Game.wrap(game) for game in path]
+        name = "the given games"
+    if not found:
+        raise InputError(f"no games ({GAME_FILE}) in {name}. {HOW_TO_GET}")
+    if split is None:
+        return Games(found)
+    chosen = [game for game in found if game.split == split]
+    if not chosen:
+        splits = ", ".join(sorted({game.split for game in found if game.split})) or "none named"
+        raise InputError(f"no games of split {split!r} in {name} (splits there: {splits})")
+    return Games(chosen)
+
+
+def _find(where: Path) -> list[Game]:
+    if where.is_dir():
+        found = [_from_file(file, where) for file in _game_files(where)]
+    elif where.is_file() and where.suffix == ".tw-pddl":
+        return [_from_file(where, where.parent)]
+    elif where.is_file() and tarfile.is_tarfile(where):
+        found = _from_archive(where)
+    elif where.exists():
+        raise InputError(f"{where} is neither a folder, a {GAME_FILE} nor a tar archive")
+    else:
+        raise InputError(f"there is nothing at {where}. {HOW_TO_GET}")
+    return sorted(found, key=lambda game: game.game_id)
+
+
+def _game_files(root: Path) -> Iterator[Path]:
+    for folder, _, files in os.walk(root):
+        for file in files:
+            if file.endswith(".tw-pddl"):
+                found = Path(folder, file)
+                if not _is_left_out(found.relative_to(root).parts) and _is_solvable(found):
+                    yield found
+
+
+def _is_left_out(parts: Sequence[str]) -> bool:
+    """ALFWorld's own loader skips folders so named."""
+    return any("movable" in part or "Sliced" in part for part in parts[:-1])
+
+
+def _is_solvable(file: Path) -> bool:
+    """Reads the end of the file only: there the mark is."""
+    with file.open("rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, stream.tell() - 8192))
+        mark = _SOLVABLE.search(stream.read())
+    return mark is None or mark[1] == b"true"
+
+
+def _from_file(file: Path, root: Path) -> Game:
+    def task_type() -> str:
+        beside = file.with_name("traj_data.json")
+        return _task_type_in(beside.read_bytes()) if beside.is_file() else "unknown"
+
+    def read() -> _Text:
+        return _parse(file.read_bytes(), str(file))
+
+    resolved = file.resolve()
+    game_id, split = _identify(resolved.parts, resolved.relative_to(root.resolve()).parts)
+    return Game(game_id, _task_type(resolved.parts) or task_type(), split, read)
+
+
+def _from_archive(archive: Path) -> list[Game]:
+    packed: dict[str, bytes] = {}
+    types: dict[str, str] = {}
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                folder, _, name = member.name.rpartition("/")
+                official = _task_type(member.name.split("/"))
+                wanted = name.endswith(".tw-pddl") or (name == "traj_data.json" and not official)
+                if not member.isfile() or not wanted or _is_left_out(member.name.split("/")):
+                    continue
+                stream = tar.extractfile(member)
+                assert stream is not None
+                data = stream.read()
+                if name == "traj_data.json":
+                    types[folder] = _task_type_in(data)
+                elif (mark := _SOLVABLE.search(data, max(0, len(data) - 8192))) is None or (
+                    mark[1] == b"true"
+                ):
+                    packed[member.name] = zlib.compress(data, 1)
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise InputError(f"cannot read the archive {archive}: {error}") from error
+    games = []
+    for name, data in packed.items():
+        parts = name.split("/")
+        game_id, split = _identify(parts, parts)
+        kind = _task_type(parts) or types.get(name.rpartition("/")[0], "unknown")
+        games.append(Game(game_id, kind, split, _unpack(data, f"{archive}:{name}")))
+    return games
+
+
+def _unpack(data: bytes, name: str) -> Callable[[], _Text]:
+    return lambda: _parse(zlib.decompress(data), name)
+
+
+def _identify(parts: Sequence[str], relative: Sequence[str]) -> tuple[str, str]:
+    """(game id, split) from a game file's path."""
+    folders = parts[:-1]
+    for i in range(len(folders) - 1, -1, -1):
+        if folders[i] in SPLITS:
+            return "/".join(folders[i:]), folders[i]
+    return "/".join(relative[:-1]) or parts[-1], ""
+
+
+def _task_type(parts: Sequence[str]) -> str | None:
+    """The task type that an official folder's name starts with."""
+    for part in reversed(parts[:-1]):
+        kind = part.partition("-")[0]
+        if kind in TASK_TYPES:
+            return kind
+    return None
+
+
+def _task_type_in(data: bytes) -> str:
+    try:
+        return str(json.loads(data).get("task_type", "unknown"))
+    except (ValueError, AttributeError):
+        return "unknown"
+
+
+def _parse(data: bytes, name: str) -> _Text:
+    try:
+        game: dict[str, Any] = json.loads(data)
+        return _Text(
+            game["pddl_domain"],
+            game["pddl_problem"],
+            game["grammar"],
+            tuple(game.get("walkthrough") or ()),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{name} is not an ALFWorld game: {error!r}") from error

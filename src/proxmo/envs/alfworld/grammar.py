@@ -1,0 +1,259 @@
+r"""Reading a game's grammar: the sentences, and how a command is written.
+
+A grammar has `action` blocks (a command's template, the feedback's symbol) and
+tables of productions. The right-hand side of a production mixes text with
+
+    #symbol#                   another production
+    {expression}               text computed from entities: {o.name}
+    {... | query}              one for each way in which the query holds
+    [{... | query}]            the same as a list: "a, b, and c"
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from proxmo.errors import InputError
+
+
+class Literal(NamedTuple):
+    """One `predicate(name:type, ...)` of a query."""
+
+    predicate: str
+    args: tuple[tuple[str, str], ...]
+    """Pairs of placeholder name and type: both identify a placeholder."""
+
+
+Query = tuple[Literal, ...]
+
+
+class Text(NamedTuple):
+    """Literal text."""
+
+    value: str
+
+
+class Symbol(NamedTuple):
+    """A reference to another production."""
+
+    name: str
+
+
+class Expression(NamedTuple):
+    """Text computed from entities."""
+
+    tree: ast.expr
+
+
+class Each(NamedTuple):
+    """`part` for every assignment that satisfies `query`, or once without a query."""
+
+    part: Symbol | Expression
+    query: Query
+    is_list: bool
+    """Separated by commas; a symbol of its own when empty."""
+
+
+Part = Text | Symbol | Each
+
+
+class Production(NamedTuple):
+    """An alternative; the first whose condition holds is taken."""
+
+    condition: Query
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How an action is written and answered."""
+
+    template: tuple[Part, ...]
+    feedback: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """All sentences of a game."""
+
+    productions: dict[str, tuple[Production, ...]]
+    commands: dict[str, Command]
+    """By lower-case action name."""
+
+
+_LEXEME = re.compile(
+    r"""\s+
+    | \#[^\n]*
+    | (?P<block>\"\"\"(?:.|\n)*?\"\"\")
+    | (?P<string>"[^"]*")
+    | (?P<word>[\w/-]+)
+    | (?P<mark>::|[{};])""",
+    re.VERBOSE,
+)
+_TEXT = re.compile(r'"([^;|"<>\[\]#{}]*)"|([^;|"<>\[\]#{}]+)')
+_SYMBOL = re.compile(r"#([\w()/!<>\-\s,.]+)#")
+_EACH = re.compile(
+    r"\{\s*(?:#([\w()/!<>\-\s,.]+)#|([^|\[\]{}\n<>]+))(?:\s*\|\s*([^;|{}\n\[\]#]+))?\}"
+)
+_QUERY_ATOM = re.compile(r"\s*([\w/-]+)\s*\(([^()]*)\)\s*")
+_TASK = re.compile(r'("task"\s*:\s*\[\s*\{\s*"rhs"\s*:\s*)("(?:[^"\\\n]|\\.)*")(\s*\}\s*\])')
+
+
+def split_task(text: str) -> tuple[str, str | None]:
+    """Take the goal's sentence out of a grammar: (the rest, the sentence).
+
+    Games differ in this sentence alone, so the rest can be compiled once for all.
+    The sentence is None when the grammar does not say it in one plain string.
+    """
+    found = _TASK.findall(text)
+    if len(found) != 1:
+        return text, None
+    try:
+        sentence = json.loads(found[0][1])
+    except ValueError:
+        return text, None
+    parts = parse_parts(sentence)
+    if not all(isinstance(part, Text) for part in parts):
+        return text, None
+    plain = "".join(part.value for part in parts if isinstance(part, Text))
+    return _TASK.sub(r'\1""\3', text), plain
+
+
+def parse_grammar(text: str) -> Grammar:
+    """A `Grammar` from its text; `InputError` names what cannot be read."""
+    productions: dict[str, tuple[Production, ...]] = {}
+    commands: dict[str, Command] = {}
+    tokens = _lex(text)
+    position = 0
+
+    def take(kind: str, value: str | None = None) -> str:
+        nonlocal position
+        got_kind, got = tokens[position] if position < len(tokens) else ("end", "its end")
+        if got_kind != kind or (value is not None and got != value):
+            raise InputError(f"grammar: expected {value or kind}, found {got[:40]!r}")
+        position += 1
+        return got
+
+    while position < len(tokens):
+        keyword = take("word")
+        if keyword == "grammar":
+            take("mark", "::")
+            productions |= _parse_table(take("block"))
+            take("mark", ";")
+        elif keyword == "action":
+            name = take("word")
+            take("mark", "{")
+            fields = {}
+            while tokens[position : position + 1] != [("mark", "}")]:
+                field = take("word")
+                take("mark", "::")
+                fields[field] = take("block" if field in ("grammar", "pddl") else "string")
+                take("mark", ";")
+            take("mark", "}")
+            if "template" not in fields or "feedback" not in fields:
+                raise InputError(f"grammar: action {name!r} needs a template and a feedback")
+            if "grammar" in fields:
+                productions |= _parse_table(fields["grammar"])
+            commands[name.lower()] = Command(
+                parse_parts(fields["template"][1:-1]), parse_parts(fields["feedback"][1:-1])
+            )
+        else:
+            raise InputError(f"grammar: {keyword!r} is neither 'action' nor 'grammar'")
+    return Grammar(productions, commands)
+
+
+def _lex(text: str) -> list[tuple[str, str]]:
+    tokens, position = [], 0
+    while position < len(text):
+        found = _LEXEME.match(text, position)
+        if found is None:
+            raise InputError(f"grammar: cannot read {text[position : position + 40]!r}")
+        if found.lastgroup:
+            tokens.append((found.lastgroup, found.group()))
+        position = found.end()
+    return tokens
+
+
+def _parse_table(block: str) -> dict[str, tuple[Production, ...]]:
+    text = textwrap.dedent(block[3:-3])
+    lines = [line for line in text.split("\n") if not line.lstrip().startswith("#")]
+    try:
+        table = json.loads("\n".join(lines))
+        return {
+            name: tuple(
+                Production(parse_query(rule.get("condition", "")), parse_parts(rule["rhs"]))
+                for rule in rules
+            )
+            for name, rules in table.items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"grammar: cannot read a table of productions: {error!r}") from error
+
+
+def parse_parts(text: str) -> tuple[Part, ...]:
+    """The pieces of a right-hand side.
+
+    Like the reference's parser it skips white space at the start and tabs before a
+    piece, and stops without complaint where nothing more can be read.
+    """
+    parts: list[Part] = []
+    position = len(text) - len(text.lstrip())
+    while position < len(text):
+        while position < len(text) and text[position] == "\t":
+            position += 1
+        if text.startswith("[", position):
+            found = _EACH.match(text, position + 1)
+            if found is None or not text.startswith("]", found.end()):
+                break
+            parts.append(_each(found, is_list=True))
+            position = found.end() + 1
+        elif found := _EACH.match(text, position):
+            parts.append(_each(found, is_list=False))
+            position = found.end()
+        elif found := _SYMBOL.match(text, position):
+            parts.append(Symbol(found[1]))
+            position = found.end()
+        elif found := _TEXT.match(text, position):
+            value = found[1] if found[1] is not None else found[2]
+            parts.append(Text(value.replace("\\n", "\n")))
+            position = found.end()
+        else:
+            break
+    return tuple(parts)
+
+
+def _each(found: re.Match[str], is_list: bool) -> Each:
+    symbol, expression, query = found.groups()
+    part = Symbol(symbol) if symbol is not None else _expression(expression)
+    return Each(part, parse_query(query or ""), is_list)
+
+
+def _expression(text: str) -> Expression:
+    try:
+        return Expression(ast.parse(text.strip(), mode="eval").body)
+    except SyntaxError as error:
+        raise InputError(f"grammar: cannot read the expression {{{text}}}") from error
+
+
+def parse_query(text: str) -> Query:
+    """The literals of `p(x:t) & q(x:t, y:u)`; a placeholder without type is its own type."""
+    if not text.strip():
+        return ()
+    literals = []
+    for piece in text.split("&"):
+        found = _QUERY_ATOM.fullmatch(piece)
+        if found is None:
+            raise InputError(f"grammar: cannot read the query {text!r}")
+        args = []
+        for arg in filter(None, (a.strip() for a in found[2].split(","))):
+            name, _, kind = (word.strip() for word in arg.partition(":"))
+            args.append((name, kind or name.rstrip("'")))
+        literals.append(Literal(found[1], tuple(args)))
+    return tuple(literals)

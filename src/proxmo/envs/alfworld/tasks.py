@@ -1,0 +1,55 @@
+"""ALFWorld's tasks, as the rest of the system asks for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from proxmo.envs.alfworld.games import HOW_TO_GET, Game, load_games
+from proxmo.envs.base import Task
+from proxmo.errors import InputError
+
+DEFAULT_COUNT = 1000
+"""Games that the generator makes when nobody says how many."""
+
+
+class GameTasks:
+    """A `TaskSet` over games."""
+
+    def __init__(self, games: Sequence[Game]):
+        self.games = games
+
+    def __len__(self) -> int:
+        return len(self.games)
+
+    def __getitem__(self, index: int) -> Task:
+        game = self.games[index]
+        return Task(game.game_id, game.task_type, {"game": game})
+
+
+def load_tasks(
+    split: str, path: str | None = None, seed: int = 0, count: int | None = None
+) -> GameTasks:
+    """Games of `split`: at `path`, else in `$ALFWORLD_DATA`, else generated from `seed`.
+
+    With a path, `split` is one of the official ones (train, valid_seen, valid_unseen)
+    and `count` takes the first so many. Generated games have the splits "train" and
+    "valid", which have no game in common; `count` says how many.
+    """
+    if count is not None and count < 1:
+        raise InputError(f"count must be >= 1, got {count}")
+    data = path or os.environ.get("ALFWORLD_DATA")
+    if data:
+        if not Path(data).expanduser().exists():
+            source = "the path" if path else "$ALFWORLD_DATA"
+            raise InputError(f"{source} {data!r} does not exist. {HOW_TO_GET}")
+        return GameTasks(load_games(data, split)[:count])
+    if split not in ("train", "valid"):
+        raise InputError(
+            f"there are no generated games of split {split!r}, only 'train' and 'valid'; "
+            f"the official splits need the official games. {HOW_TO_GET}"
+        )
+    from proxmo.envs.alfworld.generator import generate
+
+    return GameTasks(load_games(generate(seed, count or DEFAULT_COUNT, split=split)))

@@ -1,0 +1,57 @@
+"""What the rest of the system knows of any text environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+Info = dict[str, Any]
+"""Keys that every environment sets, at reset and after every step:
+
+`admissible_actions` (list[str])  what the environment would accept now; empty if it does not say
+`success` (bool)                  whether the task is accomplished
+`valid` (bool)                    whether the last action was admissible (True at reset)
+`task_type` (str)                 the kind of task, by which results are reported
+"""
+
+
+@runtime_checkable
+class TextEnv(Protocol):
+    """A Gymnasium environment that reads and writes text."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[str, Info]:
+        """Start the task that `options` names; the first observation and its info."""
+        ...
+
+    def step(self, action: str, /) -> tuple[str, float, bool, bool, Info]:
+        """Observation, reward, terminated, truncated, info."""
+        ...
+
+    def close(self) -> None:
+        """Free what the environment holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One problem to solve: `env.reset(seed=..., options=task.options)` starts it."""
+
+    id: str
+    task_type: str
+    options: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Passed to `reset` as it is."""
+
+
+@runtime_checkable
+class TaskSet(Protocol):
+    """A sequence of tasks, made when asked for."""
+
+    def __len__(self) -> int:
+        """How many tasks there are."""
+        ...
+
+    def __getitem__(self, index: int, /) -> Task:
+        """The task at `index`; raises `IndexError` past the end, so that it can be iterated."""
+        ...

@@ -41,8 +41,9 @@ class EnvConfig:
     """Data of the environment (ALFWorld: game file, folder or archive); none: generated games."""
     train_split: str = "train"
     """Split that training draws tasks from."""
-    eval_split: str | None = None
-    """Split that evaluation draws tasks from; none: the environment's own validation split."""
+    eval_split: str = "valid"
+    """Split that evaluation draws tasks from (ALFWorld: `valid` is valid_seen, or generated
+    games that training never sees)."""
     max_steps: Annotated[Positive | None, arg(aliases=["--max-steps"])] = None
     """Most steps of an episode, at least 1; none: the environment's own (ALFWorld: 50)."""
 

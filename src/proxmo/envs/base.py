@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -31,6 +32,18 @@ class TextEnv(Protocol):
 
     def close(self) -> None:
         """Free what the environment holds."""
+        ...
+
+
+class Expert(Protocol):
+    """A scripted player that sees what an agent sees."""
+
+    def reset(self, observation: str) -> None:
+        """Start an episode from its first observation."""
+        ...
+
+    def act(self, observation: str, admissible_actions: Sequence[str]) -> str:
+        """The next action, given the last observation."""
         ...
 
 

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-from proxmo.envs.base import TaskSet, TextEnv
+from proxmo.envs.base import Expert, TaskSet, TextEnv
 from proxmo.errors import InputError
 
 
@@ -25,6 +25,9 @@ class EnvSpec:
     """ "module:attribute" of the class: called with `max_steps` and further options."""
     tasks: str
     """ "module:attribute" of a function `(split, path, seed, count) -> TaskSet`."""
+    expert: str | None = None
+    """ "module:attribute" of a scripted player, called with `seed`; what it does makes the
+    demonstrations of a cold start."""
     max_steps: int = 50
     """Steps after which an episode is cut off, unless the user says otherwise."""
 
@@ -41,6 +44,15 @@ class EnvSpec:
         `count` limits how many; None means all (or the environment's own default).
         """
         return _import(self.tasks)(split, path, seed, count)
+
+    def make_expert(self, seed: int) -> Expert:
+        """A new expert; `seed` varies its choices. Raises `InputError` where there is none."""
+        if self.expert is None:
+            raise InputError(
+                f"environment {self.name!r} has no expert to learn from; start from a language "
+                "model instead (--model), or register the environment with an expert"
+            )
+        return _import(self.expert)(seed=seed)
 
 
 _SPECS: dict[str, EnvSpec] = {}
@@ -77,5 +89,6 @@ register(
         "alfworld",
         env="proxmo.envs.alfworld.env:AlfworldEnv",
         tasks="proxmo.envs.alfworld.tasks:load_tasks",
+        expert="proxmo.envs.alfworld.expert:Expert",
     )
 )

@@ -9,8 +9,9 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
 from proxmo.envs.alfworld.engine import World
 from proxmo.errors import InputError
@@ -35,52 +36,21 @@ HOW_TO_GET = (
 )
 
 
-class GameText(Protocol):
-    """The texts that make up a game."""
-
-    @property
-    def domain(self) -> str:
-        """PDDL of the rules."""
-        ...
-
-    @property
-    def problem(self) -> str:
-        """PDDL of the room and the goal."""
-        ...
-
-    @property
-    def grammar(self) -> str:
-        """The sentences."""
-        ...
-
-    @property
-    def walkthrough(self) -> Sequence[str]:
-        """Commands that solve it; may be empty."""
-        ...
-
-
-class NamedGameText(GameText, Protocol):
-    """A game that is not read from a file, such as the generator's."""
-
-    @property
-    def game_id(self) -> str:
-        """`split/task/trial`."""
-        ...
-
-    @property
-    def task_type(self) -> str:
-        """One of `TASK_TYPES`."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class _Text:
-    """The texts of a game, read."""
+class Source:
+    """The texts that make up a game: what a `game.tw-pddl` holds."""
 
     domain: str
+    """PDDL of the rules."""
     problem: str
+    """PDDL of the room and the goal."""
     grammar: str
-    walkthrough: tuple[str, ...]
+    """The sentences."""
+    walkthrough: tuple[str, ...] = ()
+    """Commands that solve it."""
+
+
+_Source = Source
 
 
 class Game:
@@ -94,7 +64,7 @@ class Game:
 
     __slots__ = ("_read", "_world", "game_id", "split", "task_type")
 
-    def __init__(self, game_id: str, task_type: str, split: str, read: Callable[[], GameText]):
+    def __init__(self, game_id: str, task_type: str, split: str, read: Callable[[], Source]):
         self.game_id, self.task_type, self.split = game_id, task_type, split
         self._read = read
         self._world: World | None = None
@@ -111,30 +81,19 @@ class Game:
         split: str = "",
     ) -> Game:
         """A game in memory, from the texts that a `game.tw-pddl` holds."""
-        text = _Text(domain, problem, grammar, tuple(walkthrough))
-        return cls(game_id, task_type, split, lambda: text)
-
-    @classmethod
-    def wrap(cls, text: NamedGameText) -> Game:
-        """A game whose texts are written when they are needed, such as the generator's."""
-        _, split = _identify(text.game_id.split("/") + [GAME_FILE], ())
-        return cls(text.game_id, text.task_type, split, lambda: text)
+        source = Source(domain, problem, grammar, tuple(walkthrough))
+        return cls(game_id, task_type, split, partial(_same, source))
 
     @property
     def world(self) -> World:
         """The compiled game, kept once made. `InputError` names what the engine cannot do."""
         if self._world is None:
-            text = self._read()
+            source = self._read()
             try:
-                self._world = World(text.domain, text.grammar, text.problem)
+                self._world = World(source.domain, source.grammar, source.problem)
             except InputError as error:
                 raise InputError(f"game {self.game_id!r}: {error}") from error
         return self._world
-
-    @property
-    def goal(self) -> str:
-        """The task's sentence, without "Your task is to: "."""
-        return self.world.goal
 
     @property
     def domain(self) -> str:
@@ -154,7 +113,12 @@ class Game:
     @property
     def walkthrough(self) -> tuple[str, ...]:
         """Commands that solve the game; empty when it comes without."""
-        return tuple(self._read().walkthrough)
+        return self._read().walkthrough
+
+    def __getstate__(self) -> Any:
+        # Without what was compiled: a copy reads the game again when it is played.
+        dictionary, slots = object.__getstate__(self)
+        return dictionary, slots | {"_world": None}
 
     def __repr__(self) -> str:
         return f"Game({self.game_id!r}, {self.task_type!r})"
@@ -181,16 +145,13 @@ class Games(Sequence[Game]):
         return f"Games({len(self)})"
 
 
-def load_games(
-    path: str | os.PathLike[str] | Iterable[Game | NamedGameText], split: str | None = None
-) -> Games:
+def load_games(path: str | os.PathLike[str] | Iterable[Game], split: str | None = None) -> Games:
     """Games at `path`: one file, a folder (searched to any depth) or a `.tar` archive.
 
-    Also takes games in memory, such as the generator's. `split` selects one of several. Games that
-    ALFWorld itself leaves out are left out: those marked unsolvable, and in the
-    official layout those with sliced or movable targets. Files are found now and
-    read when played; an archive is kept in memory, compressed (about 30 MB for all
-    official games).
+    Also takes games in memory, such as the generator's. `split` selects one of several.
+    Games that ALFWorld itself leaves out are left out: those marked unsolvable, and those
+    in folders named for sliced or movable targets. Files are found now and read when
+    played; an archive is kept in memory, compressed.
 
     Raises `InputError` if there is nothing at `path`, no game, or none of `split`.
     """
@@ -199,7 +160,7 @@ def load_games(
         found = _find(where)
         name = str(where)
     else:
-        found = [game if isinstance(game, Game) else Game.wrap(game) for game in path]
+        found = list(path)
         name = "the given games"
     if not found:
         raise InputError(f"no games ({GAME_FILE}) in {name}. {HOW_TO_GET}")
@@ -254,12 +215,9 @@ def _from_file(file: Path, root: Path) -> Game:
         beside = file.with_name("traj_data.json")
         return _task_type_in(beside.read_bytes()) if beside.is_file() else "unknown"
 
-    def read() -> _Text:
-        return _parse(file.read_bytes(), str(file))
-
     resolved = file.resolve()
     game_id, split = _identify(resolved.parts, resolved.relative_to(root.resolve()).parts)
-    return Game(game_id, _task_type(resolved.parts) or task_type(), split, read)
+    return Game(game_id, _task_type(resolved.parts) or task_type(), split, partial(_read, file))
 
 
 def _from_archive(archive: Path) -> list[Game]:
@@ -289,12 +247,20 @@ def _from_archive(archive: Path) -> list[Game]:
         parts = name.split("/")
         game_id, split = _identify(parts, parts)
         kind = _task_type(parts) or types.get(name.rpartition("/")[0], "unknown")
-        games.append(Game(game_id, kind, split, _unpack(data, f"{archive}:{name}")))
+        games.append(Game(game_id, kind, split, partial(_unpack, data, f"{archive}:{name}")))
     return games
 
 
-def _unpack(data: bytes, name: str) -> Callable[[], _Text]:
-    return lambda: _parse(zlib.decompress(data), name)
+def _same(source: Source) -> Source:
+    return source
+
+
+def _read(file: Path) -> Source:
+    return _parse(file.read_bytes(), str(file))
+
+
+def _unpack(data: bytes, name: str) -> Source:
+    return _parse(zlib.decompress(data), name)
 
 
 def _identify(parts: Sequence[str], relative: Sequence[str]) -> tuple[str, str]:
@@ -322,10 +288,10 @@ def _task_type_in(data: bytes) -> str:
         return "unknown"
 
 
-def _parse(data: bytes, name: str) -> _Text:
+def _parse(data: bytes, name: str) -> Source:
     try:
         game: dict[str, Any] = json.loads(data)
-        return _Text(
+        return Source(
             game["pddl_domain"],
             game["pddl_problem"],
             game["grammar"],

@@ -100,6 +100,7 @@ _SYMBOL = re.compile(r"#([\w()/!<>\-\s,.]+)#")
 _EACH = re.compile(
     r"\{\s*(?:#([\w()/!<>\-\s,.]+)#|([^|\[\]{}\n<>]+))(?:\s*\|\s*([^;|{}\n\[\]#]+))?\}"
 )
+_SKIPPED = re.compile(r"(?://.*|\s+)*")
 _QUERY_ATOM = re.compile(r"\s*([\w/-]+)\s*\(([^()]*)\)\s*")
 _TASK = re.compile(r'("task"\s*:\s*\[\s*\{\s*"rhs"\s*:\s*)("(?:[^"\\\n]|\\.)*")(\s*\}\s*\])')
 
@@ -200,11 +201,12 @@ def _parse_table(block: str) -> dict[str, tuple[Production, ...]]:
 def parse_parts(text: str) -> tuple[Part, ...]:
     """The pieces of a right-hand side.
 
-    Like the reference's parser it skips white space at the start and tabs before a
-    piece, and stops without complaint where nothing more can be read.
+    Like the reference's parser it skips white space and // comments at the start and
+    tabs before a piece, and stops without complaint where nothing more can be read.
     """
     parts: list[Part] = []
-    position = len(text) - len(text.lstrip())
+    skipped = _SKIPPED.match(text)
+    position = skipped.end() if skipped else 0
     while position < len(text):
         while position < len(text) and text[position] == "\t":
             position += 1
@@ -221,8 +223,7 @@ def parse_parts(text: str) -> tuple[Part, ...]:
             parts.append(Symbol(found[1]))
             position = found.end()
         elif found := _TEXT.match(text, position):
-            value = found[1] if found[1] is not None else found[2]
-            parts.append(Text(value.replace("\\n", "\n")))
+            parts.append(Text(found[1] if found[1] is not None else found[2]))
             position = found.end()
         else:
             break

@@ -124,6 +124,8 @@ def _explain(error: BaseException) -> tuple[int, str | None]:
 def _extra_of(module: str) -> str | None:
     """The extra of proxmo that brings a module, or None when none does."""
     package = module.partition(".")[0].replace("_", "-")
+    if package == "proxmo":  # a module of its own: no extra brings it
+        return None
     found = [
         match["extra"]
         for requirement in metadata.requires("proxmo") or ()

@@ -18,17 +18,19 @@ from proxmo.errors import InputError
 T = TypeVar("T")
 
 
-def parse_options(kind: type[T], arguments: Sequence[str], *, prog: str, default: T | None) -> T:
+def parse_options(
+    kind: type[T], arguments: Sequence[str], *, prog: str, default: T | None = None
+) -> T:
     """Fill `kind`, a dataclass, from `arguments`; what they leave out comes from `default`.
 
     A value out of range raises InputError. Anything else that cannot be parsed is explained
     by tyro on stderr, and `--help` on stdout; both leave with SystemExit.
     """
     complaint = io.StringIO()
-    given = {} if default is None else {"default": default}
+    start = tyro.MISSING_NONPROP if default is None else default
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(kind, args=list(arguments), prog=prog, **given)
+            return tyro.cli(kind, args=list(arguments), prog=prog, default=start)
     except SystemExit as end:
         # tyro frames pydantic's whole report; only the sentence in it helps.
         if (error := _cause(end)) is not None:

@@ -14,7 +14,7 @@ from proxmo.rollout import Progress, rollout
 from proxmo.types import Trajectory
 
 if TYPE_CHECKING:
-    from proxmo.envs.base import EnvSpec, Task
+    from proxmo.envs.base import Task
     from proxmo.policies.base import Policy
 
 CONFIDENCE = 0.95
@@ -74,29 +74,28 @@ def summarize(trajectories: Sequence[Trajectory]) -> Evaluation:
 
 def evaluate(
     policy: Policy,
-    spec: EnvSpec,
+    make_env: Callable[[], Any],
     tasks: Sequence[Task],
     *,
     seed: int,
     greedy: bool = False,
     temperature: float = 1.0,
-    max_steps: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Evaluation:
     """Let the policy play every task once and score the episodes.
 
-    `greedy` takes the most likely token each time; otherwise tokens are sampled at
-    `temperature`. The same seed and tasks give the same episodes.
+    `make_env` gives a fresh environment per episode. `greedy` takes the most likely token
+    each time; otherwise tokens are sampled at `temperature`. The same
+    seed and tasks give the same episodes.
     """
     if not tasks:
         raise InputError("no tasks to evaluate on: choose another split or more tasks")
     trajectories = rollout(
         policy,
-        spec,
+        make_env,
         tasks,
         group_size=1,
         seed=seed,
-        max_steps=max_steps,
         temperature=temperature,
         greedy=greedy,
         on_progress=on_progress,

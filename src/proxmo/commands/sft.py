@@ -1,0 +1,54 @@
+"""`proxmo sft`: make the built-in policy from expert demonstrations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from rich.console import Console
+
+from proxmo.commands.options import parse_options
+from proxmo.envs import registry
+from proxmo.progress import Bars
+from proxmo.training.sft import SftConfig, cold_start
+
+
+@dataclass(frozen=True)
+class SftOptions:
+    """Make the built-in policy: a small model that imitates the expert, and not for long.
+
+    Deliberately under-trained: it is where `proxmo train` starts. The result is cached in
+    $PROXMO_CACHE (default ~/.cache/proxmo) and made again only when these options change.
+    """
+
+    env: str = "alfworld"
+    """Environment: a name of the registry."""
+    games: str | None = None
+    """Data of the environment (ALFWorld: game file, folder or archive); none: generated games."""
+    max_steps: Annotated[int, Field(ge=1)] | None = None
+    """Most steps of a demonstration; none: the environment's own (ALFWorld: 50)."""
+    out: Path | None = None
+    """Folder for the model; none: the cache."""
+    sft: SftConfig = dataclasses.field(default_factory=SftConfig)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Make the policy, or find it where it was made before, and say where it is."""
+    options = parse_options(SftOptions, arguments, prog="proxmo sft", default=SftOptions())
+    spec = registry.get(options.env)
+    console = Console(soft_wrap=True, highlight=False)
+    with Bars(console) as bars:
+        folder = cold_start(
+            spec,
+            options.games,
+            options.sft,
+            max_steps=options.max_steps,
+            folder=options.out,
+            report=bars.cold_start,
+        )
+    console.print(f"built-in policy in {folder}")
+    console.print(f"next: proxmo evaluate --model {folder}, or proxmo train --model {folder}")

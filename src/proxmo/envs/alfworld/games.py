@@ -7,7 +7,7 @@ import os
 import re
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -117,7 +117,8 @@ class Game:
 
     def __getstate__(self) -> Any:
         # Without what was compiled: a copy reads the game again when it is played.
-        dictionary, slots = object.__getstate__(self)
+        state: Any = object.__getstate__(self)
+        dictionary, slots = state
         return dictionary, slots | {"_world": None}
 
     def __repr__(self) -> str:
@@ -175,11 +176,11 @@ def load_games(path: str | os.PathLike[str] | Iterable[Game], split: str | None 
 
 def _find(where: Path) -> list[Game]:
     if where.is_dir():
-        found = [_from_file(file, where) for file in _game_files(where)]
+        found = _in_folder(where.resolve())
     elif where.is_file() and where.suffix == ".tw-pddl":
-        return [_from_file(where, where.parent)]
+        found = [_from_file(where.resolve(), 1)]
     elif where.is_file() and tarfile.is_tarfile(where):
-        found = _from_archive(where)
+        found = _in_archive(where)
     elif where.exists():
         raise InputError(f"{where} is neither a folder, a {GAME_FILE} nor a tar archive")
     else:
@@ -187,13 +188,16 @@ def _find(where: Path) -> list[Game]:
     return sorted(found, key=lambda game: game.game_id)
 
 
-def _game_files(root: Path) -> Iterator[Path]:
+def _in_folder(root: Path) -> list[Game]:
+    found = []
     for folder, _, files in os.walk(root):
         for file in files:
             if file.endswith(".tw-pddl"):
-                found = Path(folder, file)
-                if not _is_left_out(found.relative_to(root).parts) and _is_solvable(found):
-                    yield found
+                path = Path(folder, file)
+                below = len(path.parts) - len(root.parts)
+                if not _is_left_out(path.parts[-below:]) and _is_solvable(path):
+                    found.append(_from_file(path, below))
+    return found
 
 
 def _is_left_out(parts: Sequence[str]) -> bool:
@@ -210,17 +214,17 @@ def _is_solvable(file: Path) -> bool:
     return mark is None or mark[1] == b"true"
 
 
-def _from_file(file: Path, root: Path) -> Game:
-    def task_type() -> str:
+def _from_file(file: Path, below: int) -> Game:
+    """The game in `file`; its last `below` parts are its name where there is no split."""
+    game_id, split = _identify(file.parts, below)
+    kind = _task_type(file.parts)
+    if kind is None:
         beside = file.with_name("traj_data.json")
-        return _task_type_in(beside.read_bytes()) if beside.is_file() else "unknown"
-
-    resolved = file.resolve()
-    game_id, split = _identify(resolved.parts, resolved.relative_to(root.resolve()).parts)
-    return Game(game_id, _task_type(resolved.parts) or task_type(), split, partial(_read, file))
+        kind = _task_type_in(beside.read_bytes()) if beside.is_file() else "unknown"
+    return Game(game_id, kind, split, partial(_read, file))
 
 
-def _from_archive(archive: Path) -> list[Game]:
+def _in_archive(archive: Path) -> list[Game]:
     packed: dict[str, bytes] = {}
     types: dict[str, str] = {}
     try:
@@ -245,7 +249,7 @@ def _from_archive(archive: Path) -> list[Game]:
     games = []
     for name, data in packed.items():
         parts = name.split("/")
-        game_id, split = _identify(parts, parts)
+        game_id, split = _identify(parts, len(parts))
         kind = _task_type(parts) or types.get(name.rpartition("/")[0], "unknown")
         games.append(Game(game_id, kind, split, partial(_unpack, data, f"{archive}:{name}")))
     return games
@@ -263,13 +267,13 @@ def _unpack(data: bytes, name: str) -> Source:
     return _parse(zlib.decompress(data), name)
 
 
-def _identify(parts: Sequence[str], relative: Sequence[str]) -> tuple[str, str]:
-    """(game id, split) from a game file's path."""
+def _identify(parts: Sequence[str], below: int) -> tuple[str, str]:
+    """(game id, split) from the parts of a game file's path."""
     folders = parts[:-1]
     for i in range(len(folders) - 1, -1, -1):
         if folders[i] in SPLITS:
             return "/".join(folders[i:]), folders[i]
-    return "/".join(relative[:-1]) or parts[-1], ""
+    return "/".join(folders[len(parts) - below :]) or parts[-1], ""
 
 
 def _task_type(parts: Sequence[str]) -> str | None:

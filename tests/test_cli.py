@@ -1,7 +1,6 @@
 """The command line: what it loads, how it fails, and with which exit codes."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -166,7 +165,7 @@ def test_bad_input_is_named_and_exits_with_2(arguments, message, capsys, monkeyp
     told = capsys.readouterr().err
     assert message in told
     assert "Traceback" not in told
-    assert os.listdir(tmp_path) == []  # nothing was begun
+    assert list(tmp_path.iterdir()) == []  # nothing was begun
 
 
 def test_unknown_config_key_is_refused_with_the_nearest(tmp_path, capsys):

@@ -35,8 +35,8 @@ class EvaluateOptions:
     """A run folder, a model folder, a Hugging Face id, a `.gguf` file or `builtin`."""
     games: str | None = None
     """Data of the environment (ALFWorld: game file, folder or archive); none: generated games."""
-    split: str | None = None
-    """Split to draw tasks from; none: the environment's own validation split."""
+    split: str = "valid"
+    """Split to draw tasks from; `valid`: of the official ALFWorld games, valid_seen."""
     tasks: Annotated[int, Field(ge=0)] = 128
     """Tasks, drawn with the seed and played once each; 0: the whole split."""
     greedy: Annotated[FlagCreatePairsOff[bool], _DECODING] = False
@@ -66,8 +66,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse_options(EvaluateOptions, arguments, prog="proxmo evaluate")
     _check_writable(options.out)
     spec = registry.get(options.env)
-    split = options.split or spec.eval_split
-    found = spec.load_tasks(split, options.games, options.seed)
+    found = spec.load_tasks(options.split, options.games, options.seed)
     tasks = sample_tasks(found, options.tasks, options.seed)
     # Seconds of imports, torch among them: only once the options are right.
     from proxmo.evaluation.evaluate import evaluate
@@ -89,14 +88,14 @@ def main(arguments: Sequence[str]) -> None:
     decoding = "greedy" if options.greedy else f"sampled at temperature {options.temperature:g}"
     source = options.games or "generated games"
     console.print(
-        evaluation_table(evaluation, f"{options.model} on {split} of {source}, {decoding}")
+        evaluation_table(evaluation, f"{options.model} on {options.split} of {source}, {decoding}")
     )
     if options.out is not None:
         settings = {
             "model": options.model,
             "env": options.env,
             "games": options.games,
-            "split": split,
+            "split": options.split,
             "seed": options.seed,
             "greedy": options.greedy,
             "temperature": options.temperature,

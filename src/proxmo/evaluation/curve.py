@@ -90,7 +90,7 @@ def plot_learning_curve(
     axes.set_ylabel("tasks solved")
     axes.set_ylim(0, 1)
     axes.margins(x=0.06)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.8)
     axes.set_axisbelow(True)

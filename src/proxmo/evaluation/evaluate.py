@@ -58,6 +58,14 @@ class Evaluation:
             "types": {name: _score_dict(score) for name, score in self.types.items()},
         }
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Evaluation:
+        """The evaluation that `to_dict` made `data` of."""
+        return cls(
+            overall=_score_from(data["overall"]),
+            types={name: _score_from(score) for name, score in data["types"].items()},
+        )
+
 
 def summarize(trajectories: Sequence[Trajectory]) -> Evaluation:
     """Score trajectories, in any order; at least one is needed."""
@@ -130,3 +138,16 @@ def _score_dict(score: Score) -> dict[str, Any]:
         "invalid": score.invalid,
         "errors": score.errors,
     }
+
+
+def _score_from(data: dict[str, Any]) -> Score:
+    low, high = data["interval"]
+    return Score(
+        episodes=data["episodes"],
+        successes=data["successes"],
+        low=low,
+        high=high,
+        steps=data["steps"],
+        invalid=data["invalid"],
+        errors=data["errors"],
+    )

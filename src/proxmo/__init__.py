@@ -1,1 +1,68 @@
-"""ProxMO."""
+"""Credit assignment and training for language-model agents that act over many turns.
+
+`pip install proxmo` gives the credit library, re-exported here:
+
+    import proxmo
+
+    steps = proxmo.Steps(group=..., trajectory=..., step=..., observation=...,
+                         reward=..., success=...)
+    advantage = proxmo.ProxMO()(steps).advantage
+
+Names are loaded when first used, so that `import proxmo` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from proxmo.credit import (
+        CREDIT,
+        GRPO,
+        RLOO,
+        Credit,
+        Estimator,
+        GiGPO,
+        ProxMO,
+        ProxMOEpisode,
+        ProxMOStep,
+        ReinforcePlusPlus,
+        ReleasedProxMO,
+        Steps,
+        make,
+    )
+    from proxmo.errors import InputError, ProxmoError
+
+__all__ = [
+    "CREDIT",
+    "GRPO",
+    "RLOO",
+    "Credit",
+    "Estimator",
+    "GiGPO",
+    "InputError",
+    "ProxMO",
+    "ProxMOEpisode",
+    "ProxMOStep",
+    "ProxmoError",
+    "ReinforcePlusPlus",
+    "ReleasedProxMO",
+    "Steps",
+    "make",
+]
+
+_ERRORS = ("InputError", "ProxmoError")
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module that defines it."""
+    if name not in __all__:
+        raise AttributeError(f"module 'proxmo' has no attribute {name!r}")
+    value = getattr(import_module("proxmo.errors" if name in _ERRORS else "proxmo.credit"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,31 @@
+"""Credit: turns the steps of a batch of trajectories into advantages.
+
+Pure functions over arrays; depends on numpy and scipy alone. Every estimator is a frozen
+dataclass of its hyperparameters, called with `Steps` and answering with `Credit`.
+"""
+
+from proxmo.credit.gigpo import GiGPO
+from proxmo.credit.grpo import GRPO
+from proxmo.credit.proxmo import ProxMO, ProxMOEpisode, ProxMOStep
+from proxmo.credit.registry import CREDIT, make
+from proxmo.credit.reinforce import ReinforcePlusPlus
+from proxmo.credit.released import ReleasedProxMO
+from proxmo.credit.result import Credit, Estimator
+from proxmo.credit.rloo import RLOO
+from proxmo.credit.steps import Steps
+
+__all__ = [
+    "CREDIT",
+    "GRPO",
+    "RLOO",
+    "Credit",
+    "Estimator",
+    "GiGPO",
+    "ProxMO",
+    "ProxMOEpisode",
+    "ProxMOStep",
+    "ReinforcePlusPlus",
+    "ReleasedProxMO",
+    "Steps",
+    "make",
+]

@@ -20,8 +20,8 @@ from typing import Any
 
 from proxmo.envs.alfworld.compiler import (
     BY_FIRST,
+    BY_SECOND,
     FIRST_TABLE,
-    MEMO,
     Operation,
     Rules,
     Slots,
@@ -29,7 +29,6 @@ from proxmo.envs.alfworld.compiler import (
 )
 from proxmo.envs.alfworld.grammar import parse_grammar, split_task
 from proxmo.envs.alfworld.pddl import Domain, Problem, atoms, parse_domain, parse_problem
-from proxmo.errors import InputError
 
 NOTHING = "Nothing happens."
 _TASK_PREFIX = "Your task is to: "
@@ -150,7 +149,7 @@ def _tables(rules: Rules, problem: Problem) -> list[Any]:
             table: Any = {
                 name for name, own in problem.objects.items() if rules.domain.is_subtype(own, kind)
             }
-        elif kept in (BY_FIRST, "by_second"):
+        elif kept in (BY_FIRST, BY_SECOND):
             key, value = (0, 1) if kept == BY_FIRST else (1, 0)
             lists: dict[str, list[str]] = {}
             for fact in facts:
@@ -196,6 +195,3 @@ def _plain(name: str) -> str:
     for mangled, plain in _MANGLED.items():
         name = name.replace(mangled, plain)
     return name
-
-
-__all__ = ["MEMO", "NOTHING", "Episode", "InputError", "World", "display_names"]

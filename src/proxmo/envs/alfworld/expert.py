@@ -140,7 +140,8 @@ class Expert:
 
     The same observations and commands give the same actions. With a `seed`, ties and near
     ties in the order of the search fall differently, so that demonstrations of the same
-    game vary.
+    game vary. It may be asked for its choice while somebody else acts, as long as it is
+    shown every observation: it goes on from whatever it finds.
     """
 
     def __init__(self, seed: int | None = None):
@@ -189,7 +190,11 @@ class Expert:
             self._held = ""
             self._places[found[2]].content.add(found[1])
         if found := _TREATED.search(observation):
-            self._treated.add(found[2])
+            # Heating undoes cooling and the other way round; neither undoes cleaning.
+            if found[1] == self.task.treatment:
+                self._treated.add(found[2])
+            elif self.task.treatment != "clean" and found[1] != "clean":
+                self._treated.discard(found[2])
         self._here = {name for name in self._places if f"examine {name}" in admissible}
         for name in self._here:
             place = self._places[name]
@@ -208,7 +213,8 @@ class Expert:
         """Empty hands: get an object, or look for one."""
         if self._held:
             return next((a for a in sorted(admissible) if a.startswith("move ")), "")
-        aim = self._aim()
+        # What stands in the target already stays there, unless something is to be done to it.
+        aim = None if self.task.treatment else self._aim()
         options = [
             (self._cost(place), thing, place)
             for place in self._places.values()
@@ -239,6 +245,7 @@ class Expert:
         return going or move
 
     def _treat(self, admissible: frozenset[str]) -> str:
+        """Clean, heat or cool the object in hand."""
         verb = self.task.treatment
         stations = [p for p in self._places.values() if p.kind == STATIONS[verb]]
         for station in stations:
@@ -248,6 +255,7 @@ class Expert:
         return f"go to {stations[0].name}" if stations else ""
 
     def _light(self, admissible: frozenset[str]) -> str:
+        """Look at the object in hand under the lamp, which may have to be found."""
         switches = sorted(a for a in admissible if a.startswith(f"use {self.task.lamp} "))
         if switches:
             return switches[0]
@@ -259,18 +267,13 @@ class Expert:
     def _aim(self) -> _Place | None:
         """The receptacle to fill: the one with most of the wanted objects, then the nearest.
 
-        Two objects have to end up in the same one.
+        Two objects have to end up in the same one. None when none takes the object.
         """
         targets = [p for p in self._places.values() if p.kind == self.task.place and not p.refused]
-        if not targets or self.task.treatment:
-            # What stands in a target untreated is still to be fetched.
-            return self._treated_aim(targets) if self._held else None
-        return max(targets, key=lambda place: (self._wanted(place), -self._cost(place)))
-
-    def _treated_aim(self, targets: list[_Place]) -> _Place | None:
-        return min(targets, key=self._cost, default=None)
+        return max(targets, key=lambda p: (self._wanted(p), -self._cost(p)), default=None)
 
     def _wanted(self, place: _Place) -> int:
+        """How many objects of the wanted type are known to be there."""
         return sum(_kind(thing) == self.task.thing for thing in place.content)
 
     def _search(self, thing: str) -> str:
@@ -282,6 +285,7 @@ class Expert:
         return self._reach(best) or f"examine {best.name}"
 
     def _chance(self, place: _Place, thing: str) -> float:
+        """How likely (per mille) it is to find the object there."""
         chance = _promise(self._room, thing).get(place.kind, 0.0) or UNLIKELY
         done_already = place.kind == self.task.place and not self.task.treatment
         # A task to put something somewhere is set when it is not there yet.
@@ -303,6 +307,6 @@ class Expert:
     def _fall_back(self, admissible: frozenset[str]) -> str:
         """Nothing left to try: visit receptacles again, as what was seen was misread."""
         for place in self._places.values():
-            place.seen = False
+            place.seen = place.refused = False
         doors = sorted(action for action in admissible if action.startswith(("open ", "go to ")))
         return doors[0] if doors else "look"

@@ -14,24 +14,17 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
+from proxmo.envs.alfworld.games import TASK_TYPES, Game
+from proxmo.envs.alfworld.games import _Source as Source
 from proxmo.envs.alfworld.rooms import FLOOR, Room, Tables, tables
 from proxmo.errors import InputError
-
-TASK_TYPES = (
-    "pick_and_place_simple",
-    "look_at_obj_in_light",
-    "pick_clean_then_place_in_recep",
-    "pick_heat_then_place_in_recep",
-    "pick_cool_then_place_in_recep",
-    "pick_two_obj_and_place",
-)
-"""The six official task types, in ALFWorld's order."""
 
 SENTENCES = {
     "pick_and_place_simple": ("put a {thing} in {place}.", "put some {thing} on {place}."),
@@ -151,60 +144,49 @@ class Layout:
     """Locations of the floor where no receptacle is reached; the agent starts at the first."""
 
 
-@dataclass(frozen=True)
-class GeneratedGame:
-    """One game, its texts written only when they are asked for."""
+class GeneratedGame(Game):
+    """A game made from a few random draws; its room is furnished when it is first read.
 
-    game_id: str
-    """`split/task/trial`, the path below `json_2.1.1` that it would be written to."""
-    seed: int
-    layout: Layout = field(repr=False)
+    Attributes:
+        goal: What it asks for.
+        seed: Of the stream it belongs to.
+    """
+
+    __slots__ = ("_stream", "goal", "seed")
+
+    def __init__(self, split: str, seed: int, index: int, allowed: tuple[str, ...]):
+        restriction = "" if allowed == TASK_TYPES else "+".join(allowed)
+        # A string is hashed with SHA-512: the same draws on every machine and Python.
+        self._stream = f"alfworld/{split}/{seed}/{index}/{restriction}"
+        self.seed = seed
+        self.goal = goal = draw_goal(self._rng("goal"), allowed)
+        scene = SCENE_NUMBERS[goal.room] + index % 100
+        task = f"{goal.task_type}-{goal.thing}-None-{goal.place}-{scene}"
+        trial = f"trial_G{seed}_{index:06d}"
+        super().__init__(f"{split}/{task}/{trial}", goal.task_type, split, self._write)
+
+    def _rng(self, purpose: str) -> random.Random:
+        return random.Random(f"{self._stream}/{purpose}")
+
+    def _write(self) -> Source:
+        layout = self.layout
+        return Source(
+            domain=_resource("domain.pddl"),
+            problem=write_problem(layout, self.game_id.rsplit("/", 1)[-1]),
+            grammar=_resource("grammar.twl2").replace("UNKNOWN GOAL", self.goal.sentence),
+            walkthrough=tuple(solve(layout)),
+        )
 
     @property
-    def task_type(self) -> str:
-        """One of `TASK_TYPES`."""
-        return self.layout.goal.task_type
+    def layout(self) -> Layout:
+        """The furnished room, drawn anew (and alike) each time it is asked for."""
+        return furnish(self._rng("room"), self.goal)
 
-    @property
-    def task(self) -> str:
-        """The goal sentence, such as "put a hot egg in fridge."."""
-        return self.layout.goal.sentence
-
-    @cached_property
-    def walkthrough(self) -> list[str]:
-        """Commands that solve the game."""
-        return solve(self.layout)
-
-    @property
-    def domain(self) -> str:
-        """PDDL domain: the official rules."""
-        return _resource("domain.pddl")
-
-    @cached_property
-    def problem(self) -> str:
-        """PDDL problem: the room and the goal."""
-        return write_problem(self.layout, self.game_id.rsplit("/", 1)[-1])
-
-    @property
-    def grammar(self) -> str:
-        """The engine's sentences, the task's among them."""
-        return _resource("grammar.twl2").replace("UNKNOWN GOAL", self.task)
-
-    def game_file(self) -> dict:
-        """The content of `game.tw-pddl`."""
-        return {
-            "pddl_domain": self.domain,
-            "grammar": self.grammar,
-            "pddl_problem": self.problem,
-            "solvable": True,
-            "walkthrough": self.walkthrough,
-        }
-
-    def traj_data(self) -> dict:
+    def traj_data(self) -> dict[str, Any]:
         """The content of `traj_data.json`."""
-        goal = self.layout.goal
+        goal = self.goal
         _, task, trial = self.game_id.split("/")
-        number = int(task.rsplit("-", 1)[-1])
+        scene = int(task.rsplit("-", 1)[-1])
         return {
             "task_id": trial,
             "task_type": goal.task_type,
@@ -216,8 +198,8 @@ class GeneratedGame:
                 "toggle_target": goal.place if goal.under_lamp else "",
             },
             "scene": {
-                "floor_plan": f"FloorPlan{number}",
-                "scene_num": number,
+                "floor_plan": f"FloorPlan{scene}",
+                "scene_num": scene,
                 "random_seed": self.seed,
             },
             "turk_annotations": {"anns": [{"task_desc": goal.sentence, "high_descs": []}]},
@@ -241,7 +223,7 @@ def generate(
         raise InputError(f"count must be >= 0, got {count}")
     if not split or set(split) & set("/\\"):
         raise InputError(f"split {split!r} cannot name a folder; use a word such as 'train'")
-    return [_game(seed, index, allowed, split) for index in range(count)]
+    return [GeneratedGame(split, seed, index, allowed) for index in range(count)]
 
 
 def write_games(games: Iterable[GeneratedGame], folder: str | Path) -> list[Path]:
@@ -255,7 +237,7 @@ def write_games(games: Iterable[GeneratedGame], folder: str | Path) -> list[Path
         trial.mkdir(parents=True, exist_ok=True)
         (trial / "traj_data.json").write_text(json.dumps(game.traj_data()), encoding="utf-8")
         path = trial / "game.tw-pddl"
-        path.write_text(json.dumps(game.game_file()), encoding="utf-8")
+        path.write_text(game.to_json(), encoding="utf-8")
         paths.append(path)
     return paths
 
@@ -274,19 +256,6 @@ def _allowed(task_types: Sequence[str] | None) -> tuple[str, ...]:
 @cache
 def _resource(name: str) -> str:
     return resources.files("proxmo.envs.alfworld").joinpath(name).read_text(encoding="utf-8")
-
-
-def _game(seed: int, index: int, allowed: tuple[str, ...], split: str) -> GeneratedGame:
-    stream = "" if allowed == TASK_TYPES else "+".join(allowed)
-    # A string seed is hashed with SHA-512: the same on every machine and Python.
-    rng = random.Random(f"alfworld/{split}/{seed}/{index}/{stream}")
-    layout = furnish(rng, draw_goal(rng, allowed))
-    goal = layout.goal
-    target = f"None-{goal.place}"
-    number = SCENE_NUMBERS[goal.room] + index % 100
-    task = f"{goal.task_type}-{goal.thing}-{target}-{number}"
-    trial = f"trial_G{seed}_{index:06d}"
-    return GeneratedGame(f"{split}/{task}/{trial}", seed, layout)
 
 
 @cache

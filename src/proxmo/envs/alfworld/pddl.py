@@ -226,7 +226,12 @@ def _balanced(text: str) -> str:
 
 
 def _typed(tokens: list[str]) -> list[tuple[str, str]]:
-    """Pairs of name and type from `a b - t c - u d`; untyped names are objects."""
+    """Pairs of name and type from `a b - t c - u d`; untyped names are objects.
+
+    A comma belongs to the word before it, as for the reference's parser. The official
+    domain has one, in `(exists (?l - location, ?r - receptacle) ...)`; as nothing is of
+    type "location,", an object can be examined only in the hand, not where it lies.
+    """
     result: list[tuple[str, str]] = []
     names: list[str] = []
     words = iter(tokens)
@@ -238,8 +243,7 @@ def _typed(tokens: list[str]) -> list[tuple[str, str]]:
             result.extend((name, kind) for name in names)
             names = []
         else:
-            # "?r -" may come with a comma, which PDDL forbids and some games have.
-            names.append(word.rstrip(",") or word)
+            names.append(word)
     result.extend((name, "object") for name in names)
     return result
 
@@ -309,10 +313,10 @@ def parse_formula(tree: list, predicates: dict[str, tuple[str, ...]]) -> Formula
 def _parse_atom(tree: list, predicates: dict[str, tuple[str, ...]]) -> Atom:
     if not tree or not all(isinstance(word, str) for word in tree):
         raise InputError(f"PDDL: condition {tree} is not supported")
-    arity = 2 if tree[0] == "=" else len(predicates.get(tree[0], "")) or None
     if tree[0] != "=" and tree[0] not in predicates:
         raise InputError(f"PDDL: predicate {tree[0]!r} is not declared in the domain")
-    if (arity or 0) != len(tree) - 1:
+    arity = 2 if tree[0] == "=" else len(predicates[tree[0]])
+    if arity != len(tree) - 1:
         raise InputError(f"PDDL: predicate {tree[0]!r} is used with {len(tree) - 1} arguments")
     return Atom(tree[0], tuple(tree[1:]))
 

@@ -11,6 +11,7 @@ import random
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,15 @@ class Reference:
 
     def __init__(self) -> None:
         try:
-            import textworld
-            from alfworld.agents.environment.alfred_tw_env import (  # type: ignore
-                AlfredDemangler,
-                AlfredInfos,
-            )
-            from textworld.envs import PddlEnv  # type: ignore
+            textworld = import_module("textworld")
+            alfworld = import_module("alfworld.agents.environment.alfred_tw_env")
+            pddl = import_module("textworld.envs.pddl.pddl")
         except ImportError as error:
             raise ProxmoError(
                 "the reference engine is not installed: `uv sync --group reference`"
             ) from error
         infos = textworld.EnvInfos(won=True, admissible_commands=True, extras=["gamefile"])
-        self._env: Any = AlfredInfos(AlfredDemangler(PddlEnv(infos)))
+        self._env: Any = alfworld.AlfredInfos(alfworld.AlfredDemangler(pddl.PddlEnv(infos)))
         self._state: Any = None
 
     def reset(self, game: Game) -> str:

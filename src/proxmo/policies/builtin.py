@@ -62,8 +62,8 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalL
                 num_key_value_heads=1,
                 max_position_embeddings=4096,
                 tie_word_embeddings=True,
-                pad_token_id=tokenizer.pad_token_id,
+                pad_token_id=tokenizer.convert_tokens_to_ids(PAD),  # type: ignore[arg-type]
                 bos_token_id=None,
-                eos_token_id=tokenizer.eos_token_id,
+                eos_token_id=tokenizer.convert_tokens_to_ids(END),  # type: ignore[arg-type]
             )
         )

@@ -50,9 +50,6 @@ class Source:
     """Commands that solve it."""
 
 
-_Source = Source
-
-
 class Game:
     """One game. Light until it is played: reading and compiling wait for `world`.
 
@@ -114,6 +111,19 @@ class Game:
     def walkthrough(self) -> tuple[str, ...]:
         """Commands that solve the game; empty when it comes without."""
         return self._read().walkthrough
+
+    def to_json(self) -> str:
+        """The content of a `game.tw-pddl` file."""
+        source = self._read()
+        return json.dumps(
+            {
+                "pddl_domain": source.domain,
+                "grammar": source.grammar,
+                "pddl_problem": source.problem,
+                "solvable": True,
+                "walkthrough": list(source.walkthrough),
+            }
+        )
 
     def __getstate__(self) -> Any:
         # Without what was compiled: a copy reads the game again when it is played.

@@ -21,8 +21,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from proxmo.envs.alfworld.games import TASK_TYPES, Game
-from proxmo.envs.alfworld.games import _Source as Source
+from proxmo.envs.alfworld.games import TASK_TYPES, Game, Source
 from proxmo.envs.alfworld.rooms import FLOOR, Room, Tables, tables
 from proxmo.errors import InputError
 

@@ -8,7 +8,8 @@
                          reward=..., success=...)
     advantage = proxmo.ProxMO()(steps).advantage
 
-Names are loaded when first used, so that `import proxmo` costs next to nothing.
+Names are loaded when first used, so that `import proxmo` costs next to nothing;
+`proxmo.__version__` is looked up in the installed package when asked for.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     )
     from proxmo.errors import InputError, ProxmoError
 
+    __version__: str
+
 __all__ = [
     "CREDIT",
     "GRPO",
@@ -49,6 +52,7 @@ __all__ = [
     "ReinforcePlusPlus",
     "ReleasedProxMO",
     "Steps",
+    "__version__",
     "make",
 ]
 
@@ -59,7 +63,11 @@ def __getattr__(name: str) -> Any:
     """Load a public name from the module that defines it."""
     if name not in __all__:
         raise AttributeError(f"module 'proxmo' has no attribute {name!r}")
-    value = getattr(import_module("proxmo.errors" if name in _ERRORS else "proxmo.credit"), name)
+    if name == "__version__":
+        value = import_module("importlib.metadata").version("proxmo")
+    else:
+        module = import_module("proxmo.errors" if name in _ERRORS else "proxmo.credit")
+        value = getattr(module, name)
     globals()[name] = value
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import get_args
@@ -19,15 +20,20 @@ from proxmo.credit.steps import Ints, Steps
 
 
 def canonical_rows(steps: Steps) -> Ints:
-    """The rows by trajectory id, then by step: an order that does not depend on how they came."""
-    labels = steps.trajectory_labels
-    try:
-        ranked = sorted(range(len(labels)), key=labels.__getitem__)  # type: ignore[arg-type]
-    except TypeError:  # ids of several types cannot be compared
-        ranked = sorted(range(len(labels)), key=lambda i: repr(labels[i]))
-    rank = np.empty(len(labels), np.intp)
-    rank[ranked] = np.arange(len(labels))
+    """The rows by trajectory id, then by step: an order that does not depend on how they came.
+
+    Numbers within an id count by value, so that "t2" comes before "t10".
+    """
+    keys = [_by_value(repr(label)) for label in steps.trajectory_labels]
+    rank = np.empty(len(keys), np.intp)
+    rank[sorted(range(len(keys)), key=keys.__getitem__)] = np.arange(len(keys))
     return np.lexsort((steps.step, rank[steps.trajectory_ids]))
+
+
+def _by_value(name: str) -> tuple[list[str | int], str]:
+    """A sort key in which the numbers of a name are numbers; the name itself breaks ties."""
+    parts = re.split(r"(\d+)", name)  # every second part is a number
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
 
 
 def similar_clusters(steps: Steps, states: States, threshold: float, rows: Ints) -> Ints:

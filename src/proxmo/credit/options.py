@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Collection
 
 from proxmo.errors import InputError
@@ -12,7 +13,7 @@ def check_range(
     name: str, value: float, low: float, high: float = math.inf, *, above: bool = False
 ) -> None:
     """Refuse a hyperparameter that is no number in [low, high]; with `above`, in (low, high]."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if number and (low < value if above else low <= value) and value <= high:
         return
     bounds = f"> {low:g}" if above else f">= {low:g}"
@@ -26,6 +27,13 @@ def check_finite(name: str, value: float, low: float) -> None:
     check_range(name, value, low)
     if math.isinf(value):
         raise InputError(f"{name} is {value!r}; it must be finite")
+
+
+def check_count(name: str, value: int) -> None:
+    """Refuse a hyperparameter that is no whole number of at least 1."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < 1:
+        raise InputError(f"{name} is {value!r}; it must be a whole number >= 1")
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:

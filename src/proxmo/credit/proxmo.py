@@ -15,11 +15,11 @@ from proxmo.credit.diagnostics import (
 from proxmo.credit.episode import Normalize, episode_advantages
 from proxmo.credit.groups import group_mean
 from proxmo.credit.modulation import modulation_weights
-from proxmo.credit.options import check_choice, check_finite, check_range
+from proxmo.credit.options import check_choice, check_count, check_finite, check_range
 from proxmo.credit.released import ReleasedMode, ReleasedProxMO
 from proxmo.credit.result import Credit
 from proxmo.credit.returns import step_returns
-from proxmo.credit.similarity import Embedding, SimilarityName, similarity_from
+from proxmo.credit.similarity import Embedding, Similarity, SimilarityName, similarity_from
 from proxmo.credit.soft import soft_baselines
 from proxmo.credit.states import States, distinct_states
 from proxmo.credit.steps import Floats, Steps
@@ -33,7 +33,7 @@ class ProxMOEpisode:
     alpha: float = 4.0
     """Steepness of the modulation, > 0: the larger, the closer to 0 or 1 must p be."""
     modulation: float = 0.05
-    """m in [0, 1): weights stay within [1 - m, 1 + m]; 0 turns modulation off."""
+    """m in [0, 1]: weights stay within [1 - m, 1 + m]; 0 turns modulation off."""
     normalize: Normalize = "mean"
     """Whether to divide by the group's standard deviation ("std") or not ("mean")."""
     invalid_action_penalty: float = 0.1
@@ -85,9 +85,16 @@ class ProxMOStep:
         check_range("gamma", self.gamma, 0.0, 1.0)
         check_range("temperature", self.temperature, 0.0, above=True)
         check_finite("invalid_action_penalty", self.invalid_action_penalty, 0.0)
-        similarity_from(self.similarity, token_pattern="", max_features=1)
         compile_tokens(self.token_pattern)
-        check_range("max_features", self.max_features, 1)
+        check_count("max_features", self.max_features)
+        _ = self.text_similarity
+
+    @property
+    def text_similarity(self) -> Similarity:
+        """The similarity that `similarity` and its options stand for."""
+        return similarity_from(
+            self.similarity, token_pattern=self.token_pattern, max_features=self.max_features
+        )
 
     def __call__(self, steps: Steps) -> Credit:
         """Return the advantages of `steps`; the episode part is 0."""
@@ -102,10 +109,7 @@ class ProxMOStep:
 
     def advantages(self, steps: Steps, states: States) -> tuple[Floats, dict[str, float]]:
         """A^S (N,), and what to log of the baseline."""
-        similarity = similarity_from(
-            self.similarity, token_pattern=self.token_pattern, max_features=self.max_features
-        )
-        kernel = similarity(steps.texts, np.bincount(steps.text_ids))
+        kernel = self.text_similarity(steps.texts, np.bincount(steps.text_ids))
         returns = step_returns(steps, self.gamma, self.invalid_action_penalty)
         baselines, neighbours = soft_baselines(returns, states, kernel, self.temperature)
         return returns - baselines, baseline_diagnostics(returns, baselines, neighbours)
@@ -126,7 +130,7 @@ class ProxMO:
     alpha: float = 4.0
     """Steepness of the modulation, > 0: the larger, the closer to 0 or 1 must p be."""
     modulation: float = 0.05
-    """m in [0, 1): weights stay within [1 - m, 1 + m]; 0 turns modulation off."""
+    """m in [0, 1]: weights stay within [1 - m, 1 + m]; 0 turns modulation off."""
     temperature: float = 0.1
     """tau > 0: small compares with the most similar states only, large with the whole group."""
     step_weight: float = 1.0

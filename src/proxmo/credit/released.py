@@ -51,7 +51,7 @@ class ReleasedProxMO:
     alpha: float = 4.0
     """Steepness of the modulation, > 0."""
     modulation: float = 0.05
-    """m in [0, 1): weights stay within [1 - m, 1 + m]; 0 turns modulation off."""
+    """m in [0, 1]: weights stay within [1 - m, 1 + m]; 0 turns modulation off."""
     temperature: float = 0.1
     """tau > 0, used by mode "soft"."""
     step_weight: float = 1.0
@@ -61,7 +61,7 @@ class ReleasedProxMO:
     mode: ReleasedMode = "soft"
     """"soft", "mean_norm" or "mean_std_norm"."""
     similarity_threshold: float | None = None
-    """Anchor groups by difflib ratio, in (0, 1), for the last two modes; None: same text."""
+    """Anchor groups by difflib ratio, in (0, 1], for the last two modes; None: same text."""
 
     def __post_init__(self) -> None:
         check_range("gamma", self.gamma, 0.0, 1.0)
@@ -80,11 +80,9 @@ class ReleasedProxMO:
             steps.trajectory_rewards[steps.trajectory_ids], steps.valid, self.invalid_action_penalty
         )  # (N,)
         success = scores > 0.5
-        rate = np.clip(_row_mean(scores, steps.group_ids), 0.0, 1.0)
-        weights = modulation_weights(success, rate, self.alpha, self.modulation)
-        episode = weights * self._relative(
-            scores, _row_mean(scores, steps.group_ids), steps.group_ids
-        )
+        mean = _row_mean(scores, steps.group_ids)
+        weights = modulation_weights(success, np.clip(mean, 0, 1), self.alpha, self.modulation)
+        episode = weights * self._relative(scores, mean, steps.group_ids)
         returns = step_returns(steps, self.gamma, self.invalid_action_penalty)
         states = distinct_states(steps)
         if self.mode == "soft":

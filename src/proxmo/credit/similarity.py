@@ -63,8 +63,10 @@ def embedding(texts: Sequence[str], count: Ints, *, embed: Embedding) -> Kernel:
     try:
         vectors = csr_matrix(given if issparse(given) else np.asarray(given), dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"similarity function gave no matrix of numbers ({error})") from None
-    if vectors.shape is None or vectors.shape[0] != len(texts):
+        raise InputError(
+            f"similarity function gave no matrix of numbers ({error}); return one row per text"
+        ) from None
+    if np.shape(given)[:1] != (len(texts),) or len(np.shape(given)) != 2:
         raise InputError(
             f"similarity function gave an array of shape {np.shape(given)} for {len(texts)} "
             "texts; return one row per text"
@@ -75,11 +77,15 @@ def embedding(texts: Sequence[str], count: Ints, *, embed: Embedding) -> Kernel:
             f"similarity function gave NaN or infinity for the text {texts[row]!r}; "
             "return finite numbers"
         )
-    return cosine_kernel(normalize_rows(vectors))
+    unit = normalize_rows(vectors)
+    return cosine_kernel(unit if issparse(given) else unit.toarray())
 
 
-def cosine_kernel(vectors: csr_matrix) -> Kernel:
+def cosine_kernel(vectors: csr_matrix | Floats) -> Kernel:
     """Dot products of the (already normalised) vectors of the texts."""
+
+    if isinstance(vectors, np.ndarray):
+        return lambda rows, columns: vectors[rows] @ vectors[columns].T
     return lambda rows, columns: (vectors[rows] @ vectors[columns].T).toarray()
 
 

@@ -62,10 +62,10 @@ class Steps:
     ) -> None:
         """Copy the columns into arrays and check them; without `valid`, all are valid."""
         columns: dict[str, NDArray[Any]] = {
-            "group": _labels(group),
-            "trajectory": _labels(trajectory),
+            "group": _objects(group),
+            "trajectory": _objects(trajectory),
             "step": _integers("step", step),
-            "observation": _texts(observation),
+            "observation": _strings("observation", observation),
             "reward": _numbers("reward", reward),
             "success": _flags("success", success),
         }
@@ -85,7 +85,18 @@ class Steps:
 
     @classmethod
     def from_trajectories(cls, trajectories: Sequence[Trajectory]) -> Steps:
-        """The steps of recorded episodes: trajectory by trajectory, step by step."""
+        """The steps of recorded episodes: trajectory by trajectory, step by step.
+
+        Raises:
+            InputError: also when a trajectory has no step, which could not be told from
+                one that was never sampled and would be missing from its group's mean.
+        """
+        for trajectory in trajectories:
+            if not trajectory.steps:
+                raise InputError(
+                    f"trajectory {trajectory.id!r} of group {trajectory.group!r} has 0 steps; "
+                    "record the step at which it ended, or leave the whole group out"
+                )
         rows = [
             (trajectory, number, step)
             for trajectory in trajectories
@@ -174,7 +185,8 @@ class Steps:
         """(M,) R_i, the sum of each trajectory's rewards."""
         # In step order: the sum must not depend on the order in which rows were given.
         rows = self.order
-        return np.bincount(self.trajectory_ids[rows], weights=self.reward[rows])
+        totals = np.bincount(self.trajectory_ids[rows], weights=self.reward[rows])
+        return totals.astype(np.float64, copy=False)
 
     @cached_property
     def trajectory_successes(self) -> Bools:
@@ -253,39 +265,45 @@ def _first_rows(ids: Ints, count: int) -> Ints:
     return first
 
 
-def _labels(values: Sequence[Hashable] | NDArray[Any]) -> NDArray[np.object_]:
+def _objects(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.object_]:
     """An object array of the values themselves, also when they are tuples."""
-    listed = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    column = np.empty(len(listed), dtype=object)
-    column[:] = listed
-    return column
+    # Arrays and tensors hand out Python's own values, which hash alike when equal.
+    tolist = getattr(values, "tolist", None)
+    listed = list(values) if tolist is None else tolist()
+    return np.fromiter(listed, dtype=object, count=len(listed))
 
 
-def _texts(values: Sequence[str] | NDArray[Any]) -> NDArray[np.object_]:
-    column = _labels(values)
-    if set(map(type, column)) <= {str}:
-        return column
-    row = _first(np.array([not isinstance(value, str) for value in column], bool))
-    if row is not None:
-        raise InputError(
-            f"observation is {column[row]!r} in row {row}; give the text that the agent saw"
-        )
+def _strings(name: str, values: Sequence[str] | NDArray[Any]) -> NDArray[np.object_]:
+    column = _objects(values)
+    for row, value in enumerate(column):
+        if not isinstance(value, str):
+            raise InputError(f"{name} is {value!r} in row {row}; give the text that the agent saw")
     return column
 
 
 def _numbers(name: str, values: ArrayLike) -> Floats:
     try:
         column = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} cannot be read as numbers; give one number per step") from None
-    return _one_dimensional(name, column)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{name} {_no_number(values)}; give one number per step") from None
+    if column.ndim != 1:
+        raise InputError(f"{name} has shape {column.shape}; give one number per step")
+    return column
+
+
+def _no_number(values: Any) -> str:
+    """What is wrong with values that numpy cannot read as a column of numbers."""
+    for row, value in enumerate(values):
+        try:
+            float(value)
+        except (TypeError, ValueError, OverflowError):
+            return f"is {value!r} in row {row}"
+    return "cannot be read as numbers"
 
 
 def _integers(name: str, values: ArrayLike) -> Ints:
     column = _numbers(name, values)
-    row = _first(column != np.floor(column))
-    if row is None:
-        row = _first(~np.isfinite(column))
+    row = _first(~np.isfinite(column) | (column != np.floor(column)))
     if row is not None:
         raise InputError(f"{name} is {column[row]} in row {row}; give whole numbers")
     return column.astype(np.intp)
@@ -297,9 +315,3 @@ def _flags(name: str, values: ArrayLike) -> Bools:
     if row is not None:
         raise InputError(f"{name} is {column[row]} in row {row}; give True or False")
     return column.astype(np.bool_)
-
-
-def _one_dimensional(name: str, column: Floats) -> Floats:
-    if column.ndim != 1:
-        raise InputError(f"{name} has shape {column.shape}; give one value per step")
-    return column

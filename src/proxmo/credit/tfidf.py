@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 
-from proxmo.credit.steps import Floats, Ints
+from proxmo.credit.steps import Ints
 from proxmo.errors import InputError
 
 WORDS = r"(?u)\b\w\w+\b"
@@ -48,9 +48,9 @@ def tfidf_vectors(
     A text without a kept term has the zero vector.
     """
     counts = term_counts(texts, token_pattern)
-    frequency = count @ counts
+    frequency = (count @ counts).astype(np.int64)
     if len(frequency) > max_features:
-        # scikit-learn's own expression: among equally frequent terms the sort decides.
+        # scikit-learn's own expression, on integers as there: the sort decides between ties.
         kept = np.argsort(-frequency)[:max_features]
         counts = counts[:, np.sort(kept)]
     present = counts.copy()
@@ -62,7 +62,7 @@ def tfidf_vectors(
 
 def normalize_rows(vectors: csr_matrix) -> csr_matrix:
     """Divide every row by its L2 norm; a row of zeros stays."""
-    norms: Floats = np.sqrt(vectors.multiply(vectors).sum(axis=1)).A1
+    norms = np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
     return csr_matrix(diags_array(1 / np.where(norms > 0, norms, 1.0)) @ vectors)
 
 

@@ -231,17 +231,16 @@ class Steps:
 
 def factorize(name: str, labels: Iterable[Any]) -> tuple[Ints, list[Any]]:
     """Number equal labels alike, by first appearance: (numbers, distinct labels)."""
-    numbers: dict[Hashable, int] = {}
     labels = list(labels)
     try:
-        ids = np.array([numbers.setdefault(label, len(numbers)) for label in labels], np.intp)
+        number = {label: i for i, label in enumerate(dict.fromkeys(labels))}
     except TypeError:
         row = next(i for i, label in enumerate(labels) if not _hashable(label))
         raise InputError(
             f"{name} is {labels[row]!r} in row {row}, which cannot be hashed; "
             "use a string or a number"
         ) from None
-    return ids, list(numbers)
+    return np.fromiter(map(number.__getitem__, labels), np.intp, len(labels)), list(number)
 
 
 def _hashable(label: Any) -> bool:
@@ -275,9 +274,11 @@ def _objects(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.object_]:
 
 def _strings(name: str, values: Sequence[str] | NDArray[Any]) -> NDArray[np.object_]:
     column = _objects(values)
-    for row, value in enumerate(column):
-        if not isinstance(value, str):
-            raise InputError(f"{name} is {value!r} in row {row}; give the text that the agent saw")
+    if not all(issubclass(kind, str) for kind in set(map(type, column))):
+        row = next(row for row, value in enumerate(column) if not isinstance(value, str))
+        raise InputError(
+            f"{name} is {column[row]!r} in row {row}; give the text that the agent saw"
+        )
     return column
 
 

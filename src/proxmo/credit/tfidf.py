@@ -23,16 +23,10 @@ def term_counts(texts: Sequence[str], token_pattern: str) -> csr_matrix:
     tokens = compile_tokens(token_pattern).findall
     found = [tokens(text.lower()) for text in texts]
     ends = np.cumsum([0, *map(len, found)])
-    vocabulary: dict[str, int] = {}
-    terms = np.fromiter(
-        (vocabulary.setdefault(term, len(vocabulary)) for term in chain.from_iterable(found)),
-        np.intp,
-        count=ends[-1],
-    )
-    place = np.empty(len(vocabulary), np.intp)
-    place[[vocabulary[term] for term in sorted(vocabulary)]] = np.arange(len(vocabulary))
-    shape = (len(texts), len(vocabulary))
-    counts = csr_matrix((np.ones(len(terms)), place[terms], ends), shape=shape)
+    place = {term: i for i, term in enumerate(sorted(set(chain.from_iterable(found))))}
+    terms = np.fromiter(map(place.__getitem__, chain.from_iterable(found)), np.intp, ends[-1])
+    shape = (len(texts), len(place))
+    counts = csr_matrix((np.ones(len(terms)), terms, ends), shape=shape)
     counts.sum_duplicates()
     return counts
 

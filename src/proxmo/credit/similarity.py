@@ -87,7 +87,7 @@ def cosine_kernel(vectors: csr_matrix | Floats) -> Kernel:
     if isinstance(vectors, np.ndarray):
         return lambda rows, columns: vectors[rows] @ vectors[columns].T
     # One side dense: a product of two small sparse matrices is mostly bookkeeping.
-    return lambda rows, columns: vectors[rows] @ vectors[columns].toarray().T
+    return lambda rows, columns: vectors[rows] @ vectors[columns].T.toarray()
 
 
 def similarity_from(

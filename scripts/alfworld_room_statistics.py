@@ -28,6 +28,8 @@ PROPERTIES = {
     "toggleable": "toggleable",
 }
 """PDDL predicate -> key in the table."""
+FLOOR = "floor"
+"""The place of what is in or on no receptacle."""
 LEAST_SHARE = 0.004
 """A place that holds less than this share of an object's instances is left out."""
 
@@ -86,38 +88,52 @@ def receptacle_counts(scenes: list[Scene]) -> dict[str, Counter]:
     return {name: Counter(plan[name] for plan in plans.values()) for name in names}
 
 
-def object_tables(scenes: list[Scene]) -> dict[str, dict[str, str]]:
-    """Object type -> `count` (instances in a room) and `on` (places).
+def object_counts(scenes: list[Scene]) -> dict[str, Counter]:
+    """Object type -> how many instances a game has of it."""
+    games = [Counter(scene.types("objectType").values()) for scene in scenes]
+    names = sorted({name for game in games for name in game})
+    return {name: Counter(game[name] for game in games) for name in names}
 
-    A place's weight is the chance (per mille) that an instance of the object is on one
-    receptacle of that type; `floor` is the chance that it is in no receptacle at all.
+
+def object_places(scenes: list[Scene]) -> dict[str, Counter]:
+    """Object type -> place -> chance that an instance is there, rare places left out.
+
+    The chance is that of one receptacle of the type; `floor` is the chance of being in no
+    receptacle at all.
     """
-    counts: dict[str, Counter] = defaultdict(Counter)
     placed: dict[str, Counter] = defaultdict(Counter)
     chances: dict[str, Counter] = defaultdict(Counter)
     for scene in scenes:
         receptacles, objects = scene.types("receptacleType"), scene.types("objectType")
-        available = Counter(receptacles.values())
-        places: dict[str, str] = {}
+        available = Counter(receptacles.values()) + Counter([FLOOR])
+        places = dict.fromkeys(objects, FLOOR)
         for fact in scene.facts:
-            if fact[0] == "inReceptacle" and fact[1] in objects:
-                places.setdefault(fact[1], receptacles[fact[2]])
+            if fact[0] == "inReceptacle" and places.get(fact[1]) == FLOOR:
+                places[fact[1]] = receptacles[fact[2]]
         for name, number in Counter(objects.values()).items():
-            counts[name][number] += 1
             for place, instances in available.items():
                 chances[name][place] += number * instances
-            chances[name]["floor"] += number
-        for identifier, name in objects.items():
-            placed[name][places.get(identifier, "floor")] += 1
-    tables = {}
-    for name in sorted(counts):
-        counts[name][0] = len(scenes) - counts[name].total()
-        enough = LEAST_SHARE * placed[name].total()
-        rates = Counter(
-            {p: n / chances[name][p] for p, n in placed[name].items() if n >= max(enough, 2)}
+        for identifier, place in places.items():
+            placed[objects[identifier]][place] += 1
+    return {
+        name: Counter(
+            {
+                place: n / chances[name][place]
+                for place, n in row.items()
+                if n >= max(2, LEAST_SHARE * row.total())
+            }
         )
-        tables[name] = {"count": weights(counts[name], len(scenes)), "on": weights(rates, 1)}
-    return {name: table for name, table in tables.items() if table["on"] and ":" in table["count"]}
+        for name, row in placed.items()
+    }
+
+
+def wanted_counts(scenes: list[Scene]) -> dict[str, str]:
+    """Task type -> how many instances of the object it asks for a game has."""
+    counts: dict[str, Counter] = defaultdict(Counter)
+    for scene in scenes:
+        objects = Counter(scene.types("objectType").values())
+        counts[scene.task_type][objects[scene.object_target]] += 1
+    return {task: weights(numbers, numbers.total()) for task, numbers in sorted(counts.items())}
 
 
 def goal_tables(scenes: list[Scene]) -> dict[str, dict[str, Counter]]:
@@ -188,14 +204,18 @@ def main(folder: Path) -> None:
     print_table("shared", dict(sharing_shares(scenes)))
     print_table("properties", {k: " ".join(sorted(v)) for k, v in properties.items()})
     print_table("holds", {k: " ".join(sorted(v)) for k, v in sorted(holds.items())})
+    print_table("wanted", dict(wanted_counts(scenes)))
     for room in ROOMS.values():
         mine = [scene for scene in scenes if scene.room == room]
         plans = len({scene.number for scene in mine})
         counts = receptacle_counts(mine)
         print_table(f"{room}.receptacles", {k: weights(c, plans) for k, c in counts.items()})
         print(f"\n[{room}.objects]")
-        for name, table in object_tables(mine).items():
-            print(f'{name} = {{ count = "{table["count"]}", on = "{table["on"]}" }}')
+        places = object_places(mine)
+        for name, numbers in object_counts(mine).items():
+            count, on = weights(numbers, len(mine)), weights(places[name], 1)
+            if on and ":" in count:
+                print(f'{name} = {{ count = "{count}", on = "{on}" }}')
         for task, goals in sorted(goal_tables(mine).items()):
             rows = {
                 name: " ".join(f"{place}:{n}" for place, n in places.most_common())

@@ -24,9 +24,9 @@ class GenerateOptions:
     count: Annotated[int, Field(ge=1)] = 100
     """How many games, at least 1."""
     seed: int = 0
-    """Seed: the same seed, count and split give the same games."""
+    """Seed: the same seed and split give the same games; more games begin with the same ones."""
     split: str = "train"
-    """Name of the split; different splits have no game in common."""
+    """One of ALFWorld's split names; different splits have no game in common."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -34,7 +34,11 @@ def main(arguments: Sequence[str]) -> None:
     options = parse_options(GenerateOptions, arguments, prog="proxmo generate")
     if options.out.exists() and not options.out.is_dir():
         raise InputError(f"--out {options.out} is a file; give a folder")
-    paths = write_games(generate(options.seed, options.count, split=options.split), options.out)
+    games = generate(options.seed, options.count, split=options.split)
+    try:
+        paths = write_games(games, options.out)
+    except OSError as error:
+        raise InputError(f"--out {options.out}: cannot write there ({error.strerror})") from error
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{len(paths)} games in {options.out / options.split}")
     console.print(

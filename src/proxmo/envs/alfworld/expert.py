@@ -287,9 +287,9 @@ class Expert:
     def _chance(self, place: _Place, thing: str) -> float:
         """How likely (per mille) it is to find the object there."""
         chance = _promise(self._room, thing).get(place.kind, 0.0) or UNLIKELY
-        done_already = place.kind == self.task.place and not self.task.treatment
-        # A task to put something somewhere is set when it is not there yet.
-        return UNLIKELY / 10 if done_already else chance * place.factor
+        # A task to put something somewhere, or to heat it, is set when it is not there yet.
+        barred = STATIONS.get(self.task.treatment, self.task.place)
+        return UNLIKELY / 10 if place.kind == barred else chance * place.factor
 
     def _cost(self, place: _Place) -> float:
         """Commands until the content is in reach."""

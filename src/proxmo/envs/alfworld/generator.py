@@ -21,7 +21,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from proxmo.envs.alfworld.games import TASK_TYPES, Game, Source
+from proxmo.envs.alfworld.games import SPLITS, TASK_TYPES, Game, Source
 from proxmo.envs.alfworld.rooms import FLOOR, Room, Tables, tables
 from proxmo.errors import InputError
 
@@ -154,14 +154,16 @@ class GeneratedGame(Game):
     __slots__ = ("_stream", "goal", "seed")
 
     def __init__(self, split: str, seed: int, index: int, allowed: tuple[str, ...]):
-        restriction = "" if allowed == TASK_TYPES else "+".join(allowed)
+        everything = allowed == TASK_TYPES
+        restriction = "" if everything else "+".join(allowed)
         # A string is hashed with SHA-512: the same draws on every machine and Python.
         self._stream = f"alfworld/{split}/{seed}/{index}/{restriction}"
         self.seed = seed
         self.goal = goal = draw_goal(self._rng("goal"), allowed)
         scene = SCENE_NUMBERS[goal.room] + index % 100
         task = f"{goal.task_type}-{goal.thing}-None-{goal.place}-{scene}"
-        trial = f"trial_G{seed}_{index:06d}"
+        chosen = "" if everything else "_of_" + "".join(str(TASK_TYPES.index(t)) for t in allowed)
+        trial = f"trial_G{seed}{chosen}_{index:06d}"
         super().__init__(f"{split}/{task}/{trial}", goal.task_type, split, self._write)
 
     def _rng(self, purpose: str) -> random.Random:
@@ -215,13 +217,13 @@ def generate(
     that `generate(0, 10)` and `generate(0, 10, ["pick_two_obj_and_place"])` differ.
 
     Raises `InputError` for an unknown task type, no task type, a negative count, or a
-    split whose name could not be a folder.
+    split that ALFWorld does not have.
     """
     allowed = _allowed(task_types)
     if count < 0:
         raise InputError(f"count must be >= 0, got {count}")
-    if not split or set(split) & set("/\\"):
-        raise InputError(f"split {split!r} cannot name a folder; use a word such as 'train'")
+    if split not in SPLITS:
+        raise InputError(f"split {split!r} is none of ALFWorld's: {', '.join(SPLITS)}")
     return [GeneratedGame(split, seed, index, allowed) for index in range(count)]
 
 
@@ -308,13 +310,13 @@ def _draw_furniture(rng: random.Random, room: Room, goal: Goal) -> list[str]:
 def _sources(room: Room, goal: Goal, thing: str) -> dict[str, int]:
     """Receptacle types that an object needed for the goal may start in, with weights.
 
-    Not the target itself when nothing else has to be done to the object: the game would
-    begin (half) solved.
+    As in the official games, it never starts where it is to be cleaned, heated or cooled,
+    nor in the target when it only has to be put there: the game would begin (half) solved.
+    Nor on the floor, where nothing can be picked up.
     """
-    places = {place: w for place, w in room.objects[thing].places.items() if place != FLOOR}
-    if goal.task_type in ("pick_and_place_simple", "pick_two_obj_and_place"):
-        places.pop(goal.place, None)
-    return places
+    barred = TREATMENTS[goal.task_type][1] if goal.task_type in TREATMENTS else goal.place
+    places = room.objects[thing].places
+    return {place: weight for place, weight in places.items() if place not in (FLOOR, barred)}
 
 
 class _Locations:
@@ -412,13 +414,12 @@ def _scatter(
         if name in BASINS.values():
             continue
         least = needed.get(name, 0)
-        counts = row.count.at_least(least) if least else row.count
+        counts = table.wanted[goal.task_type] if name == goal.thing else row.count.at_least(least)
         number = rng.choices(counts.numbers, cum_weights=counts.cumulative)[0]
         if not number:
             continue
         sources = _sources(room, goal, name) if least else row.places
         weights = [sources.get(receptacle.type, 0) for receptacle in receptacles]
-        # What the task needs is not lost on the floor, where nothing can be picked up.
         on_floor = 0 if least else row.places.get(FLOOR, 0)
         if not any(weights) and not on_floor:
             continue
@@ -486,7 +487,10 @@ def names_of(identifiers: Iterable[str]) -> dict[str, str]:
 
 
 def solve(layout: Layout) -> list[str]:
-    """Commands that reach the goal, from full knowledge of the room."""
+    """Commands that reach the goal, from full knowledge of the room.
+
+    Of several objects that would do, it takes those that lie open.
+    """
     names = names_of([part.id for part in (*layout.receptacles, *layout.things)])
     goal = layout.goal
     plan: list[str] = []
@@ -508,11 +512,11 @@ def solve(layout: Layout) -> list[str]:
     def first(test: Callable[[Receptacle], bool]) -> Receptacle:
         return next(receptacle for receptacle in layout.receptacles if test(receptacle))
 
-    reachable = [t for t in layout.things if t.type == goal.thing and t.inside is not None]
     target = None if goal.under_lamp else first(lambda r: r.type == goal.place)
-    for thing in reachable[: goal.instances]:
-        assert thing.inside is not None
-        plan.append(f"take {names[thing.id]} from {visit(thing.inside)}")
+    wanted = [(t, t.inside) for t in layout.things if t.type == goal.thing and t.inside]
+    wanted.sort(key=lambda pair: pair[1].openable)
+    for thing, source in wanted[: goal.instances]:
+        plan.append(f"take {names[thing.id]} from {visit(source)}")
         if goal.task_type in TREATMENTS:
             verb, appliance, *_ = TREATMENTS[goal.task_type]
             station = visit(first(lambda r, a=appliance: r.type == a), enter=False)
@@ -520,9 +524,10 @@ def solve(layout: Layout) -> list[str]:
         if target is not None:
             plan.append(f"move {names[thing.id]} to {visit(target)}")
     if goal.under_lamp:
-        lamp = next(t for t in layout.things if t.type == goal.place and t.inside is not None)
-        assert lamp.inside is not None
-        visit(lamp.inside, enter=False)
+        lamp, stand = next(
+            (t, t.inside) for t in layout.things if t.type == goal.place and t.inside
+        )
+        visit(stand, enter=False)
         plan.append(f"use {names[lamp.id]}")
     return plan
 

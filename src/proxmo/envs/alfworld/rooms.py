@@ -67,6 +67,8 @@ class Tables:
     """`pickupable`, `container`, `cleanable`, ... -> object types."""
     holds: dict[str, frozenset[str]]
     """Receptacle type -> object types that can be put there."""
+    wanted: dict[str, Counts]
+    """Task type -> how many instances of the object it asks for a game has."""
 
 
 def _weights(text: str) -> dict[str, int]:
@@ -105,11 +107,12 @@ def tables() -> Tables:
         resources.files("proxmo.envs.alfworld").joinpath("rooms.toml").read_text(encoding="utf-8")
     )
     data = tomllib.loads(text)
-    rest = {key: data.pop(key) for key in ("openable", "shared", "properties", "holds")}
+    rest = {key: data.pop(key) for key in ("openable", "shared", "properties", "holds", "wanted")}
     return Tables(
         rooms={name: _room(name, table) for name, table in data.items()},
         openable={key: n / 1000 for key, n in rest["openable"].items()},
         shared={key: n / 1000 for key, n in rest["shared"].items()},
         properties={key: frozenset(text.split()) for key, text in rest["properties"].items()},
         holds={key: frozenset(text.split()) for key, text in rest["holds"].items()},
+        wanted={key: _counts(text) for key, text in rest["wanted"].items()},
     )

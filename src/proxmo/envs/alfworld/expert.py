@@ -126,8 +126,6 @@ class _Place:
     closed: bool | None = None
     """None until it has been visited."""
     content: set[str] = field(default_factory=set)
-    refused: bool = False
-    """Whether it did not take the object, though open and at hand."""
     factor: float = 1.0
 
     @property
@@ -150,6 +148,10 @@ class Expert:
         self._places: dict[str, _Place] = {}
         self._here: set[str] = set()
         self._held = ""
+        self._origin = ""
+        """Where the object in hand was taken from."""
+        self._refusals: set[str] = set()
+        """Receptacles that did not take the object in hand, though open and in reach."""
         self._treated: set[str] = set()
         self._room = ""
 
@@ -171,10 +173,16 @@ class Expert:
             name: _Place(name, factor=factor) for name, factor in zip(names, factors, strict=True)
         }
         self._room = _guess_room(names)
-        self._here, self._held, self._treated = set(), "", set()
+        self._here, self._refusals, self._treated = set(), set(), set()
+        self._held = self._origin = ""
 
     def act(self, observation: str, admissible_actions: Sequence[str]) -> str:
-        """The next command, given the last observation and what is admissible now."""
+        """The next command, given the last observation and what is admissible now.
+
+        Raises `InputError` before the first `reset`.
+        """
+        if not self.task.thing:
+            raise InputError("the expert has no task; call reset(observation) before act()")
         admissible = frozenset(admissible_actions)
         self._read(observation, admissible)
         plan = self._deliver if _kind(self._held) == self.task.thing else self._fetch
@@ -184,7 +192,8 @@ class Expert:
     def _read(self, observation: str, admissible: frozenset[str]) -> None:
         """Update what is known: hands, contents, doors, and which receptacles are at hand."""
         if found := _TAKEN.search(observation):
-            self._held = found[1]
+            self._held, self._origin = found[1], found[2]
+            self._refusals = set()
             self._places[found[2]].content.discard(found[1])
         if found := _PLACED.search(observation):
             self._held = ""
@@ -210,9 +219,9 @@ class Expert:
                 self._places[found[2]].content.add(found[1])
 
     def _fetch(self, admissible: frozenset[str]) -> str:
-        """Empty hands: get an object, or look for one."""
+        """Get an object that the task asks for, or look for one."""
         if self._held:
-            return next((a for a in sorted(admissible) if a.startswith("move ")), "")
+            return self._put_away(admissible)
         # What stands in the target already stays there, unless something is to be done to it.
         aim = None if self.task.treatment else self._aim()
         options = [
@@ -227,6 +236,15 @@ class Expert:
         _, thing, place = min(options, key=lambda option: option[0])
         return self._reach(place) or f"take {thing} from {place.name}"
 
+    def _put_away(self, admissible: frozenset[str]) -> str:
+        """Get rid of an object that somebody else took: here, where it was, or anywhere."""
+        moves = sorted(action for action in admissible if action.startswith("move "))
+        if moves:
+            return moves[0]
+        self._refusals.update(name for name in self._here if not self._places[name].closed)
+        names = [name for name in (self._origin, *self._places) if name not in self._refusals]
+        return self._reach(self._places[names[0]]) if names else ""
+
     def _deliver(self, admissible: frozenset[str]) -> str:
         """The object in hand: change it, then put it down or look at it under the lamp."""
         task, held = self.task, self._held
@@ -240,7 +258,7 @@ class Expert:
         move = f"move {held} to {target.name}"
         going = self._reach(target)
         if not going and move not in admissible:
-            target.refused = True
+            self._refusals.add(target.name)
             return self._deliver(admissible)
         return going or move
 
@@ -269,7 +287,11 @@ class Expert:
 
         Two objects have to end up in the same one. None when none takes the object.
         """
-        targets = [p for p in self._places.values() if p.kind == self.task.place and not p.refused]
+        targets = [
+            place
+            for place in self._places.values()
+            if place.kind == self.task.place and place.name not in self._refusals
+        ]
         return max(targets, key=lambda p: (self._wanted(p), -self._cost(p)), default=None)
 
     def _wanted(self, place: _Place) -> int:
@@ -306,7 +328,8 @@ class Expert:
 
     def _fall_back(self, admissible: frozenset[str]) -> str:
         """Nothing left to try: visit receptacles again, as what was seen was misread."""
+        self._refusals = set()
         for place in self._places.values():
-            place.seen = place.refused = False
+            place.seen = False
         doors = sorted(action for action in admissible if action.startswith(("open ", "go to ")))
         return doors[0] if doors else "look"

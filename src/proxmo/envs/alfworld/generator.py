@@ -414,7 +414,9 @@ def _scatter(
         if name in BASINS.values():
             continue
         least = needed.get(name, 0)
-        counts = table.wanted[goal.task_type] if name == goal.thing else row.count.at_least(least)
+        counts = row.count.at_least(least) if least else row.count
+        if name == goal.thing:
+            counts = table.wanted[goal.task_type]
         number = rng.choices(counts.numbers, cum_weights=counts.cumulative)[0]
         if not number:
             continue

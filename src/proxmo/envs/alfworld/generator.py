@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from proxmo.envs.alfworld.games import SPLITS, TASK_TYPES, Game, Source
-from proxmo.envs.alfworld.rooms import FLOOR, Room, Tables, tables
+from proxmo.envs.alfworld.rooms import FLOOR, ObjectRow, Room, Tables, tables
 from proxmo.errors import InputError
 
 SENTENCES = {
@@ -108,6 +108,11 @@ class Goal:
     def under_lamp(self) -> bool:
         """Whether `place` is a lamp rather than a receptacle."""
         return self.task_type == "look_at_obj_in_light"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Types of the objects that the task cannot do without."""
+        return (self.thing, self.place) if self.under_lamp else (self.thing,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +305,7 @@ def _draw_furniture(rng: random.Random, room: Room, goal: Goal) -> list[str]:
     for name, counts in room.receptacles.items():
         counts = counts.at_least(1) if name in required else counts
         number[name] = rng.choices(counts.numbers, cum_weights=counts.cumulative)[0]
-    for thing in (goal.thing, goal.place) if goal.under_lamp else (goal.thing,):
+    for thing in goal.needs:
         places = _sources(room, goal, thing)
         if not any(number[place] for place in places):
             number[rng.choices(list(places), weights=list(places.values()))[0]] = 1
@@ -341,20 +346,9 @@ class _Locations:
 def _place_furniture(
     rng: random.Random, table: Tables, names: list[str]
 ) -> tuple[list[Receptacle], list[Thing], list[str]]:
-    """Receptacles along the walls, the basins' own objects, and free spots of the floor.
-
-    Neighbours in the list stand side by side; some share the location that they are
-    reached from (a stack of drawers, a toaster on a counter).
-    """
+    """Receptacles along the walls, the basins' own objects, and free spots of the floor."""
     width, depth = rng.uniform(2.5, 4.5), rng.uniform(2.5, 4.5)
-    groups: list[list[str]] = []
-    for name in names:
-        joins = table.shared.get(name, 0.0)
-        # Each one joins its neighbour with q: then 1 - (1 - q)^2 share with someone.
-        if groups and groups[-1][-1] in table.shared and rng.random() < 1 - (1 - joins) ** 0.5:
-            groups[-1].append(name)
-        else:
-            groups.append([name])
+    groups = _group(rng, table, names)
     rng.shuffle(groups)
     locations, identifiers = _Locations(), _Identifiers()
     receptacles: list[Receptacle] = []
@@ -383,6 +377,22 @@ def _place_furniture(
     return receptacles, basins, spots
 
 
+def _group(rng: random.Random, table: Tables, names: list[str]) -> list[list[str]]:
+    """Neighbours in the list, joined where they share the location they are reached from.
+
+    Such as a stack of drawers, or a toaster on a counter.
+    """
+    groups: list[list[str]] = []
+    for name in names:
+        joins = table.shared.get(name, 0.0)
+        # Each one joins its neighbour with q: then 1 - (1 - q)^2 share with someone.
+        if groups and groups[-1][-1] in table.shared and rng.random() < 1 - (1 - joins) ** 0.5:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    return groups
+
+
 def _along_wall(share: float, width: float, depth: float) -> tuple[float, float, int]:
     """The point a share of the way round the room: x, z, and the wall it is on (0-3)."""
     walls = (width, depth, width, depth)
@@ -406,43 +416,43 @@ def _scatter(
     """Objects in the numbers and on the receptacles that are usual for the room."""
     identifiers = _Identifiers()
     things: list[Thing] = []
-    may_be_cool = table.properties["coolable"]
-    needed = {goal.thing: goal.instances}
-    if goal.under_lamp:
-        needed[goal.place] = 1
+    # What may be cool already, unless the task is to cool it.
+    coolable = frozenset() if "cool" in goal.task_type else table.properties["coolable"]
     for name, row in room.objects.items():
         if name in BASINS.values():
             continue
-        least = needed.get(name, 0)
-        counts = row.count.at_least(least) if least else row.count
-        if name == goal.thing:
-            counts = table.wanted[goal.task_type]
-        number = rng.choices(counts.numbers, cum_weights=counts.cumulative)[0]
-        if not number:
+        number = _draw_number(rng, table, goal, name, row)
+        places = _sources(room, goal, name) if name in goal.needs else row.places
+        weights = [places.get(receptacle.type, 0) for receptacle in receptacles]
+        weights.append(places.get(FLOOR, 0))
+        if not number or not any(weights):
             continue
-        sources = _sources(room, goal, name) if least else row.places
-        weights = [sources.get(receptacle.type, 0) for receptacle in receptacles]
-        on_floor = 0 if least else row.places.get(FLOOR, 0)
-        if not any(weights) and not on_floor:
-            continue
-        chosen = rng.choices([*receptacles, None], weights=[*weights, on_floor], k=number)
-        for inside in chosen:
-            if inside is not None:
-                x, y, z = inside.position
-                location = inside.location
-            else:
-                x, y, z = rng.uniform(-2, 2), 0.0, rng.uniform(-2, 2)
-                near = rng.random() < NEARBY_SHARE
-                location = rng.choice(receptacles).location if near else rng.choice(spots[1:])
+        for inside in rng.choices([*receptacles, None], weights=weights, k=number):
+            location, (x, y, z) = _lay(rng, inside, receptacles, spots)
             position = (x + rng.uniform(-0.3, 0.3), y + 0.1, z + rng.uniform(-0.3, 0.3))
-            in_fridge = inside is not None and inside.type == "Fridge" and name in may_be_cool
-            cool = (
-                in_fridge
-                and goal.task_type != "pick_cool_then_place_in_recep"
-                and rng.random() < COLD_SHARE
-            )
+            in_fridge = inside is not None and inside.type == "Fridge" and name in coolable
+            cool = in_fridge and rng.random() < COLD_SHARE
             things.append(Thing(identifiers.new(name, position), name, location, inside, cool))
     return things
+
+
+def _draw_number(rng: random.Random, table: Tables, goal: Goal, name: str, row: ObjectRow) -> int:
+    """How many instances of an object the room gets."""
+    counts = row.count.at_least(1) if name in goal.needs else row.count
+    if name == goal.thing:
+        counts = table.wanted[goal.task_type]
+    return rng.choices(counts.numbers, cum_weights=counts.cumulative)[0]
+
+
+def _lay(
+    rng: random.Random, inside: Receptacle | None, receptacles: list[Receptacle], spots: list[str]
+) -> tuple[str, tuple[float, float, float]]:
+    """Location and position of a thing in or on a receptacle, or somewhere on the floor."""
+    if inside is not None:
+        return inside.location, inside.position
+    x, z = rng.uniform(-2, 2), rng.uniform(-2, 2)
+    near = rng.random() < NEARBY_SHARE
+    return rng.choice(receptacles).location if near else rng.choice(spots[1:]), (x, 0.0, z)
 
 
 def _integer(value: int) -> str:

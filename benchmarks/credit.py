@@ -1,7 +1,7 @@
 """What credit costs per update: time and memory, by size of the batch.
 
-    uv run python benchmarks/credit.py            # all of it, under a minute
-    uv run python benchmarks/credit.py --quick    # without the batch of a million steps
+    uv run python benchmarks/credit.py            # all of it, about two minutes
+    uv run python benchmarks/credit.py --quick    # without the two largest batches
 
 Times are for one call of the estimator on a batch already in `proxmo.Steps`; the column
 "read" is what making that object costs (checks included). The best of several runs
@@ -21,8 +21,6 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple
 
-import numpy as np
-
 import proxmo
 
 GROUP_SIZE = 8
@@ -39,6 +37,7 @@ class Target(NamedTuple):
 
 
 SIZES: dict[tuple[int, int], Target | None] = {
+    # A given number of steps per group: cost per step stays, so cost is linear in groups.
     (1_250, 4): None,
     (5_000, 16): Target(0.025),
     (20_000, 64): Target(0.060),
@@ -89,14 +88,15 @@ def batch(steps: int, groups: int, seed: int = 0) -> dict[str, list]:
         name: []
         for name in ("group", "trajectory", "step", "observation", "reward", "success", "valid")
     }
+    rooms = [room(rng) for _ in range(groups)]
+    skills = [rng.random() for _ in range(groups)]
     for number in range(groups * GROUP_SIZE):
         group = number // GROUP_SIZE
-        if number % GROUP_SIZE == 0:
-            observations, skill = room(rng), rng.random()
+        observations = rooms[group]
         # Whole numbers of steps that add up to exactly `steps`.
         share = steps * (number + 1) // (groups * GROUP_SIZE)
         length = share - steps * number // (groups * GROUP_SIZE)
-        success = rng.random() < skill
+        success = rng.random() < skills[group]
         columns["group"] += [f"task-{group}"] * length
         columns["trajectory"] += [f"task-{group}-{number % GROUP_SIZE}"] * length
         columns["step"] += range(length)
@@ -107,12 +107,16 @@ def batch(steps: int, groups: int, seed: int = 0) -> dict[str, list]:
     return columns
 
 
-def best(call: Callable[[], object], budget: float = 3.0) -> float:
-    """Seconds of the fastest of several calls: at least two, at most `budget` seconds of them."""
+def best(call: Callable[[proxmo.Steps], object], columns: dict[str, list]) -> float:
+    """Seconds of the fastest of several calls, each on a batch that was never used before.
+
+    At least 3 calls; more, up to 30, while they have taken less than 3 seconds together.
+    """
     times: list[float] = []
-    while len(times) < 2 or (sum(times) < budget and len(times) < 30):
+    while len(times) < 3 or (sum(times) < 3 and len(times) < 30):
+        steps = proxmo.Steps(**columns)  # nothing it remembers may shorten a call
         start = time.perf_counter()
-        call()
+        call(steps)
         times.append(time.perf_counter() - start)
     return min(times)
 
@@ -121,19 +125,42 @@ def measure(steps: int, groups: int) -> Measured:
     """Make a batch and time the methods on it."""
     columns = batch(steps, groups)
     distinct = len(set(zip(columns["group"], columns["observation"], strict=True))) / groups
-    read = best(lambda: proxmo.Steps(**columns), budget=1.0)
-
-    def cold(method: proxmo.Estimator) -> float:
-        # A new object every time: nothing that `Steps` remembers may shorten a call.
-        times = []
-        while len(times) < 2 or (sum(times) < 3 and len(times) < 20):
-            given = proxmo.Steps(**columns)
-            start = time.perf_counter()
-            method(given)
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    seconds = {name: cold(proxmo.make(name)) for name in METHODS}
+    read = best(lambda _: proxmo.Steps(**columns), columns)
+    seconds = {name: best(proxmo.make(name), columns) for name in METHODS}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts kilobytes, macOS bytes.
-    return Measured(distinct, read, seconds, peak / (1e6 if sys.platform == "darwin" else 1e3))
+    # macOS counts bytes, Linux kilobytes.
+    megabytes = peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return Measured(distinct, read, seconds, megabytes)
+
+
+def verdict(measured: Measured, target: Target | None) -> str:
+    """What was aimed at, and whether it was reached."""
+    if target is None:
+        return ""
+    aim = f"<= {1000 * target.seconds:,.0f} ms"
+    if target.megabytes < float("inf"):
+        aim += f", < {target.megabytes:,.0f} MB"
+    met = measured.seconds["proxmo"] <= target.seconds and measured.megabytes < target.megabytes
+    return f"{aim}: {'met' if met else 'MISSED'}"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description="What credit costs per update.")
+    parser.add_argument("--quick", action="store_true", help="leave out the two largest batches")
+    sizes = list(SIZES)[:-2] if parser.parse_args().quick else list(SIZES)
+    columns = ["steps", "groups", "distinct/group", "read ms", *(f"{m} ms" for m in METHODS)]
+    columns += ["proxmo us/step", "peak MB", "target for proxmo"]
+    print("  ".join(columns), flush=True)
+    for steps, groups in sizes:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            measured = process.submit(measure, steps, groups).result()
+        cells = [f"{steps:,}", f"{groups:,}", f"{measured.distinct:.1f}"]
+        cells += [f"{1000 * s:,.1f}" for s in (measured.read, *measured.seconds.values())]
+        cells += [f"{1e6 * measured.seconds['proxmo'] / steps:.2f}", f"{measured.megabytes:,.0f}"]
+        cells = [cell.rjust(len(name)) for cell, name in zip(cells, columns[:-1], strict=True)]
+        print("  ".join([*cells, verdict(measured, SIZES[steps, groups])]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -158,7 +158,7 @@ def test_a_reward_that_is_not_finite_is_refused_naming_trajectory_and_step(value
 
 def test_a_padded_or_duplicated_row_never_enters_a_baseline_twice():
     rows = episode("g", "a", [0.0, 10.0]) + episode("g", "b", [0.0])
-    with pytest.raises(proxmo.InputError, match="repeats in row 3 .* padded or duplicated"):
+    with pytest.raises(proxmo.InputError, match=r"repeats in row 3 .* padded or duplicated"):
         steps_of([*rows, rows[1]])
 
 

@@ -1,5 +1,7 @@
 """What `Steps` accepts, and how it refuses the rest: row, value and way out."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from credit_batches import Row, episode, steps_of
@@ -7,7 +9,7 @@ from credit_batches import Row, episode, steps_of
 import proxmo
 from proxmo.types import Step, Trajectory
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "group": ["g", "g", "g"],
     "trajectory": ["a", "a", "b"],
     "step": [0, 1, 0],
@@ -102,7 +104,8 @@ def test_no_steps_are_refused():
 
 
 def test_labels_may_be_tuples_numbers_and_arrays():
-    by_tuple = proxmo.Steps(**GOOD | {"trajectory": [("g", 1), ("g", 1), ("g", 2)]})
+    tuples: Any = [("g", 1), ("g", 1), ("g", 2)]
+    by_tuple = proxmo.Steps(**GOOD | {"trajectory": tuples})
     assert by_tuple.trajectory_labels == [("g", 1), ("g", 2)]
     by_array = proxmo.Steps(**GOOD | {"group": np.array([7, 7, 7]), "trajectory": np.arange(3)})
     assert by_array.group_labels == [7]

@@ -71,9 +71,8 @@ def test_the_released_success_rate_saturates_at_a_reward_of_ten():
 
 def test_the_released_code_judges_success_by_reward():
     rows = episode("g", "a", [0.4], success=True) + episode("g", "b", [0.0])
-    kwargs = {"alpha": 1.0, "modulation": 0.05}
-    default = proxmo.ProxMO(**kwargs)(steps_of(rows))
-    released = proxmo.ProxMO.released(**kwargs)(steps_of(rows))
+    default = proxmo.ProxMO(alpha=1.0)(steps_of(rows))
+    released = proxmo.ProxMO.released(alpha=1.0)(steps_of(rows))
     assert default.diagnostics["credit/modulation_success"] > 1
     assert default.episode[0] > 0.2 > released.episode[0]
 

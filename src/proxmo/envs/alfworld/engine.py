@@ -141,14 +141,13 @@ def _tables(rules: Rules, problem: Problem) -> list[Any]:
     by_predicate: dict[str, list[tuple[str, ...]]] = {}
     for fact in problem.facts:
         by_predicate.setdefault(fact[0], []).append(fact[1:])
+    types = set(problem.objects.values())
     tables: list[Any] = [None] * len(rules.layout.index)
     for (predicate, kept), slot in rules.layout.index.items():
         facts = by_predicate.get(predicate, [])
         if predicate.startswith("@"):
-            kind = predicate[1:]
-            table: Any = {
-                name for name, own in problem.objects.items() if rules.domain.is_subtype(own, kind)
-            }
+            kinds = {k for k in types if rules.domain.is_subtype(k, predicate[1:])}
+            table: Any = {name for name, kind in problem.objects.items() if kind in kinds}
         elif kept in (BY_FIRST, BY_SECOND):
             key, value = (0, 1) if kept == BY_FIRST else (1, 0)
             lists: dict[str, list[str]] = {}

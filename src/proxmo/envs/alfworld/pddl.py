@@ -6,6 +6,7 @@ Names are lower-cased (PDDL knows no case) and interned, so that games share the
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from sys import intern
 from typing import NamedTuple
@@ -14,8 +15,10 @@ from proxmo.errors import InputError
 
 _TOKEN = re.compile(r"[()]|\?[^\s()?]*|[^\s()?]+")
 _COMMENT = re.compile(r";[^\n]*")
-# An init fact of one or two arguments, which is all that text games have.
-_FACT = re.compile(r"\(\s*([^\s()?]+)((?:\s+[^\s()?]+)*)\s*\)")
+_PARENTHESIS = re.compile(r"[()]")
+_SECTION = re.compile(r"\(\s*:(\w+)")
+# (= (total-cost) 0): nothing that an agent sees depends on costs.
+_COST = re.compile(r"\(\s*=\s*\([^()]*\)[^()]*\)")
 
 
 class Atom(NamedTuple):
@@ -166,63 +169,72 @@ def parse_domain(text: str) -> Domain:
 
 def parse_problem(text: str, domain: Domain) -> Problem:
     """A `Problem` of `domain` from PDDL text; `InputError` names what is wrong with it."""
-    # The long sections are flat: regular expressions read them an order of
-    # magnitude faster than a tokenizer would.
-    text = _COMMENT.sub("", text).lower()
-    sections = _problem_sections(text)
+    # The long sections are flat: splitting them is an order of magnitude faster than a
+    # tokenizer, and this is most of what a game's first reset costs.
+    sections = _problem_sections(_COMMENT.sub("", text).lower())
     objects = {intern(o): intern(t) for o, t in _typed(sections["objects"].split())}
     objects.update(domain.constants)
-    facts = []
-    arity = {name: len(types) for name, types in domain.predicates.items()}
-    rest = sections["init"]
-    for name, arguments in _FACT.findall(rest):
-        args = arguments.split()
-        if name == "=":
-            continue  # (= (total-cost) 0): costs are invisible
-        if arity.get(name) != len(args):
-            raise InputError(
-                f"PDDL problem: fact ({name}{arguments}) does not fit the domain's predicates"
-            )
-        facts.append((intern(name), *(intern(arg) for arg in args)))
-    for fact in facts:
-        for arg in fact[1:]:
-            if arg not in objects:
-                raise InputError(f"PDDL problem: {fact} names {arg!r}, which is not an object")
+    facts = _parse_facts(sections["init"], domain, objects)
     goal = parse_formula(parse_nested(sections["goal"], "PDDL goal"), domain.predicates)
-    return Problem(objects, tuple(dict.fromkeys(facts)), goal)
+    return Problem(objects, facts, goal)
+
+
+def _parse_facts(
+    text: str, domain: Domain, objects: Iterable[str]
+) -> tuple[tuple[str, ...], ...]:
+    """The distinct facts of an (:init ...) section, in its order; costs are left out."""
+    own = {name: name for name in objects}  # one string per object, which saves memory
+    predicates = {name: (name, len(types)) for name, types in domain.predicates.items()}
+    facts = []
+    before, *pieces = _COST.sub("", text).split("(")
+    if before.strip():
+        raise InputError(f"PDDL problem: {before.strip()[:40]!r} is no fact; the file is damaged")
+    for piece in pieces:
+        body, _, after = piece.partition(")")
+        words = body.split()
+        if after.strip() or not words:
+            raise InputError(f"PDDL problem: cannot read the fact ({piece.strip()[:80]}")
+        name, arity = predicates.get(words[0], ("", -1))
+        if arity != len(words) - 1:
+            raise InputError(
+                f"PDDL problem: fact ({body.strip()}) does not fit the domain's predicates"
+            )
+        try:
+            facts.append((name, *[own[word] for word in words[1:]]))
+        except KeyError as error:
+            raise InputError(
+                f"PDDL problem: ({body.strip()}) names {error}, which is not an object"
+            ) from None
+    return tuple(dict.fromkeys(facts))
 
 
 def _problem_sections(text: str) -> dict[str, str]:
     """Contents of (:objects ...), (:init ...) and (:goal ...), found by their keywords."""
-    starts = {}
-    for key in ("objects", "init", "goal"):
-        found = re.search(rf"\(\s*:{key}\b", text)
-        if found is None:
-            raise InputError(f"PDDL problem: no (:{key} ...) section; the file is damaged")
-        starts[key] = found
+    marks = list(_SECTION.finditer(text))
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    found = {
+        mark[1]: text[mark.end() : end].rstrip() for mark, end in zip(marks, ends, strict=True)
+    }
     sections = {}
-    for key, found in starts.items():
-        later = [m.start() for m in re.finditer(r"\(\s*:\w", text) if m.start() > found.start()]
-        body = text[found.end() : min(later)] if later else text[found.end() :]
-        if key == "goal":
-            body = _balanced(body)
-        else:
-            body = body.rstrip()
-            if not body.endswith(")"):
-                raise InputError(f"PDDL problem: (:{key} ...) is not closed; the file is damaged")
-            body = body[:-1]
+    for key in ("objects", "init", "goal"):
+        if key not in found:
+            raise InputError(f"PDDL problem: no (:{key} ...) section; the file is damaged")
+        # The last section is followed by the end of the problem, too.
+        body = _first_list(found[key]) if key == "goal" else found[key].removesuffix(")")
+        if body is None or body == found[key]:
+            raise InputError(f"PDDL problem: (:{key} ...) is not closed; the file is damaged")
         sections[key] = body
     return sections
 
 
-def _balanced(text: str) -> str:
-    """The first parenthesised expression of `text`."""
+def _first_list(text: str) -> str | None:
+    """The first parenthesised expression of `text`, if it is complete."""
     depth = 0
-    for i, char in enumerate(text):
-        depth += (char == "(") - (char == ")")
-        if depth == 0 and char == ")":
-            return text[: i + 1]
-    raise InputError("PDDL problem: (:goal ...) is not closed; the file is damaged")
+    for mark in _PARENTHESIS.finditer(text):
+        depth += 1 if mark[0] == "(" else -1
+        if depth == 0:
+            return text[: mark.end()]
+    return None
 
 
 def _typed(tokens: list[str]) -> list[tuple[str, str]]:
@@ -240,12 +252,11 @@ def _typed(tokens: list[str]) -> list[tuple[str, str]]:
             kind = next(words, "object")
             if not isinstance(kind, str):
                 raise InputError(f"PDDL: type {kind} is not supported; only plain types are")
-            result.extend((name, kind) for name in names)
+            result += [(name, kind) for name in names]
             names = []
         else:
             names.append(word)
-    result.extend((name, "object") for name in names)
-    return result
+    return result + [(name, "object") for name in names]
 
 
 def _parse_action(section: list, predicates: dict[str, tuple[str, ...]]) -> Action:

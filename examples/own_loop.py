@@ -128,9 +128,8 @@ def main() -> None:
         "GiGPO": proxmo.GiGPO(),
         "GRPO (no std)": proxmo.GRPO(normalize="mean"),
     }
-    print(
-        f"Success rate while learning, mean of {SEEDS} seeds, {GROUPS * GROUP_SIZE} episodes an update"
-    )
+    episodes = GROUPS * GROUP_SIZE
+    print(f"Success rate while learning, mean of {SEEDS} seeds, {episodes} episodes an update")
     print(f"{'update':16}" + "".join(f"{n:6}" for n in range(0, UPDATES, 3)))
     for name, method in methods.items():
         rates = np.mean([train(method, seed)[0] for seed in range(SEEDS)], axis=0)

@@ -69,7 +69,8 @@ class PolicyConfig:
     max_response_tokens: Positive | None = None
     """Most tokens of one response; none: 16 for compact prompts, 512 for think (paper)."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of the weights; `auto`: bfloat16 on a GPU, float32 on a CPU."""
+    """Precision of computation; `auto`: bfloat16 on a GPU, float32 on a CPU. Weights that are
+    trained are kept in float32 either way: bfloat16 cannot hold a step of 1e-6."""
     lora_rank: Count = 0
     """Rank of LoRA adapters on all linear layers; 0 trains every weight."""
     lora_alpha: PositiveFloat = 32.0
@@ -148,8 +149,8 @@ class RunConfig:
 
     out: Annotated[str | None, arg(aliases=["--out"])] = None
     """Folder of the run; none: `runs/<env>-<method>-<number>`."""
-    seed: Annotated[int, arg(aliases=["--seed"])] = 0
-    """Seed of tasks, sampling and generated games."""
+    seed: Annotated[Count, arg(aliases=["--seed"])] = 0
+    """Seed of tasks, sampling and generated games, at least 0."""
     checkpoint_every: Positive = 1
     """Updates between checkpoints."""
     keep_checkpoints: Positive = 2

@@ -58,6 +58,11 @@ class Bars:
         if name in self._bars:
             self._progress.remove_task(self._bars.pop(name))
 
+    def hide_all(self) -> None:
+        """Take all bars away."""
+        for name in list(self._bars):
+            self.hide(name)
+
     def episodes(self, name: str, progress: RolloutProgress) -> None:
         """Show a rollout: episodes that ended, their rate and success."""
         self.show(name, progress.episodes, progress.total, describe_rollout(progress))

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
 from tyro.conf import arg
 
 from proxmo.commands.options import parse_options
 from proxmo.config import TrainConfig, load_config
+from proxmo.envs import registry
 from proxmo.errors import InputError
+from proxmo.evaluation.tasks import sample_tasks
+
+if TYPE_CHECKING:
+    from proxmo.policies.base import Policy
+    from proxmo.rollout import Progress
+
+CONFIG_FILE = "config.toml"
+CURVE_FILE = "learning_curve.png"
 
 
 @dataclass(frozen=True)
@@ -24,12 +34,49 @@ class TrainOptions:
     config: Path | None = None
     """TOML file with settings; options given here win over it."""
     resume: Path | None = None
-    """Folder of a run to continue where it stopped, with its own settings."""
+    """Folder of a run to continue where it stopped, with its own settings; more --updates may
+    be asked for."""
 
 
 def main(arguments: Sequence[str]) -> None:
     """Train; progress while it runs, then a table, a picture and what to do next."""
     options = _options(arguments)
+    config = options.settings
+    measure = _measure(config)
+    # Seconds of imports, torch among them: only once the options are right.
+    from proxmo.commands.watch import Watcher, show_result
+    from proxmo.training.trainer import train
+
+    console = Console(highlight=False, soft_wrap=True)
+    with Watcher(console, config.optim.updates) as watcher:
+        result = train(
+            config,
+            evaluate=partial(measure, on_progress=watcher.evaluation),
+            resume=options.resume,
+            reporter=watcher,
+        )
+    show_result(console, config, result, result.folder / CURVE_FILE)
+
+
+def _measure(config: TrainConfig) -> Callable[..., dict[str, Any]]:
+    """What evaluates a policy: always on the same tasks, with the same seeds."""
+    spec = registry.get(config.env.name)
+    found = spec.load_tasks(config.env.eval_split, config.env.games, config.run.seed)
+    tasks = sample_tasks(found, config.run.eval_tasks, config.run.seed)
+
+    def measure(policy: Policy, on_progress: Callable[[Progress], None]) -> dict[str, Any]:
+        from proxmo.evaluation.evaluate import evaluate
+
+        evaluation = evaluate(
+            policy,
+            lambda: spec.make(max_steps=config.env.max_steps),
+            tasks,
+            seed=config.run.seed,
+            on_progress=on_progress,
+        )
+        return evaluation.to_dict()
+
+    return measure
 
 
 def _options(arguments: Sequence[str]) -> TrainOptions:

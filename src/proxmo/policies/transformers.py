@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from proxmo.config import PolicyConfig
 from proxmo.errors import InputError
@@ -45,7 +46,13 @@ class PromptSettings:
 class TransformersPolicy:
     """A causal language model with its tokenizer and its way of being prompted."""
 
-    def __init__(self, model: Any, tokenizer: Any, settings: PromptSettings) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        settings: PromptSettings,
+        compute: torch.dtype | None = None,
+    ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.settings = settings
@@ -53,6 +60,7 @@ class TransformersPolicy:
         self.prompter = Prompter(settings.style, settings.history)
         self.chat = ChatFormat(tokenizer)
         self._reference: nn.Module | None = None
+        self._compute = compute
         if self.context == "conversation":
             _require_full_attention(model.config)
 
@@ -65,6 +73,30 @@ class TransformersPolicy:
     def is_lora(self) -> bool:
         """Whether only low-rank adapters are trained."""
         return hasattr(self.model, "disable_adapter")
+
+    def precision(self) -> AbstractContextManager[object]:
+        """Inside this `with`, the model computes in its precision, whatever its weights have."""
+        if self._compute is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self._compute)
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """Inside this `with`, the model may be differentiated: in its precision, and checkpointed
+        if so set.
+
+        Dropout stays off, so that the policy that learns is the policy that acted.
+        """
+        # Layers recompute in the backward pass only when they believe they are in training.
+        layers = [m for m in self.model.modules() if isinstance(m, GradientCheckpointingLayer)]
+        try:
+            for layer in layers:
+                layer.training = True
+            with self.precision():
+                yield
+        finally:
+            for layer in layers:
+                layer.training = False
 
     def keep_reference(self) -> None:
         """Freeze a copy of the weights as they are now, for the KL penalty.
@@ -148,7 +180,8 @@ class _Windows:
             count = max(1, GENERATION_TOKENS // longest)
             batch, by_length = by_length[-count:], by_length[:-count]
             rngs = [self._rngs[rows[i]] for i in batch]
-            answers = self._generate([encoded[i] for i in batch], rngs)
+            with self._policy.precision():
+                answers = self._generate([encoded[i] for i in batch], rngs)
             responses.update(zip(batch, answers, strict=True))
         return [responses[i] for i in range(len(rows))]
 
@@ -230,7 +263,8 @@ class _Conversations:
         if not fits:
             return responses
         self._keep([rows[i] for i in fits])
-        answers = self._generate([asked[i] for i in fits], [room[i] for i in fits])
+        with self._policy.precision():
+            answers = self._generate([asked[i] for i in fits], [room[i] for i in fits])
         for i, answer in zip(fits, answers, strict=True):
             responses[i] = self._last[rows[i]] = answer
         return responses
@@ -294,8 +328,11 @@ class _Conversations:
         return [policy._response(turn, s) for turn, s in zip(turns, said, strict=True)]
 
 
-def load_policy(config: PolicyConfig) -> TransformersPolicy:
-    """Load a model folder, a Hugging Face id or a GGUF file, ready to act and to be trained.
+def load_policy(config: PolicyConfig, *, trainable: bool = False) -> TransformersPolicy:
+    """Load a model folder, a Hugging Face id or a GGUF file, ready to act.
+
+    With `trainable`, weights that are to be trained are in float32, whatever the precision of
+    computation; frozen ones, those under LoRA adapters, are in that precision.
 
     A model that proxmo trained remembers how it was prompted; settings given explicitly win.
     Raises `InputError` when the model cannot be loaded.
@@ -315,11 +352,11 @@ def load_policy(config: PolicyConfig) -> TransformersPolicy:
         source = str(path / "model")  # a run folder: its final model
     options: dict[str, Any] = {} if gguf_file is None else {"gguf_file": gguf_file}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    compute = _dtype(config, device)
+    weights = torch.float32 if trainable and not config.lora_rank else compute
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            source, dtype=_dtype(config, device), **options
-        )
+        model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=weights, **options)
     except Exception as error:  # whatever loading raises, the user gave the name
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
@@ -327,12 +364,13 @@ def load_policy(config: PolicyConfig) -> TransformersPolicy:
             "Hugging Face format, a model id of the hub that this machine can reach, or a .gguf "
             "file"
         ) from error
-    if config.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if config.lora_rank:
         model = _with_lora(model, config)
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model.to(device).eval()
-    return TransformersPolicy(model, tokenizer, prompt_settings(config, Path(source)))
+    mixed = compute if trainable and compute != torch.float32 else None
+    return TransformersPolicy(model, tokenizer, prompt_settings(config, Path(source)), mixed)
 
 
 def prompt_settings(config: PolicyConfig, folder: Path) -> PromptSettings:
@@ -365,8 +403,6 @@ def _with_lora(model: Any, config: PolicyConfig) -> Any:
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    if config.gradient_checkpointing:
-        model.enable_input_require_grads()
     return get_peft_model(model, lora)
 
 

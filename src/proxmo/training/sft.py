@@ -152,7 +152,6 @@ def fine_tune(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, total_steps=len(batches) + 1, pct_start=0.1
     )
-    model.train()
     losses = []
     for number, batch in enumerate(batches):
         logprobs = response_logprobs(model, batch)
@@ -167,7 +166,6 @@ def fine_tune(
         losses.append(-float(logprobs.detach()[acted].mean()))
         if report is not None:
             report(SftProgress("training", number + 1, len(batches), losses[-1]))
-    model.eval()
     return float(np.mean(losses[-max(1, len(losses) // 10) :]))
 
 

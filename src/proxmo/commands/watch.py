@@ -1,0 +1,123 @@
+"""What a person sees of training: bars while it runs, a table and a picture at the end."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+
+from proxmo.config import TrainConfig
+from proxmo.evaluation.curve import CurvePoint, plot_learning_curve
+from proxmo.evaluation.evaluate import Evaluation
+from proxmo.evaluation.report import comparison_table, evaluation_table
+from proxmo.progress import Bars
+from proxmo.rollout import Progress
+from proxmo.training.session import Reporter
+from proxmo.training.sft import SftProgress
+from proxmo.training.trainer import RunResult
+
+_ROLLOUT, _LOSS, _EVALUATION = "rollout", "policy update", "evaluation on unseen tasks"
+
+
+class Watcher(Reporter):
+    """Shows training on a terminal: one line per update, bars for what is under way."""
+
+    def __init__(self, console: Console, updates: int) -> None:
+        self._console = console
+        self._updates = updates
+        self._bars = Bars(console)
+        self._began = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        self._bars.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bars.__exit__(kind, error, traceback)
+
+    def cold_start(self, progress: SftProgress) -> None:
+        """Show the making of the built-in policy."""
+        if progress.stage == "demonstrations" and progress.done == 1:
+            self._tell("making the built-in policy: it imitates an expert, and not for long")
+        self._bars.cold_start(progress)
+
+    def begun(self, folder: Path, done: int) -> None:
+        """Say where the run lives."""
+        self._bars.hide_all()
+        going = f"goes on after update {done}" if done else "begins"
+        self._tell(f"run {folder} {going}")
+        self._bars.show("updates", done, self._updates)
+
+    def rollout(self, update: int, progress: Progress) -> None:
+        """Show the episodes of an update."""
+        self._bars.episodes(_ROLLOUT, progress)
+
+    def optimizing(self, update: int, done: int, total: int) -> None:
+        """Show the loss at work."""
+        self._bars.hide(_ROLLOUT)
+        self._bars.show(_LOSS, done, total)
+
+    def updated(self, update: int, metrics: dict[str, float]) -> None:
+        """One line about the update."""
+        self._bars.hide(_LOSS)
+        self._bars.show("updates", update, self._updates)
+        seconds = sum(value for name, value in metrics.items() if name.startswith("seconds/"))
+        self._tell(
+            f"update {update:3d}/{self._updates}  success {metrics['rollout/success_rate']:4.0%}  "
+            f"steps {metrics['rollout/steps']:4.1f}  "
+            f"invalid {metrics['rollout/invalid_actions']:4.0%}  "
+            f"kl {metrics['optim/kl']:.3f}  {seconds:.0f} s"
+        )
+
+    def evaluation(self, progress: Progress) -> None:
+        """Show an evaluation under way."""
+        self._bars.episodes(_EVALUATION, progress)
+
+    def evaluated(self, update: int, evaluation: dict[str, Any]) -> None:
+        """One line about the evaluation."""
+        self._bars.hide(_EVALUATION)
+        overall = Evaluation.from_dict(evaluation).overall
+        when = "cold start" if update == 0 else f"after update {update}"
+        self._tell(
+            f"{when}: {overall.success:.1%} of {overall.episodes} unseen tasks solved "
+            f"(95 % interval {100 * overall.low:.0f} to {100 * overall.high:.0f} %), "
+            f"{overall.steps:.1f} steps"
+        )
+
+    def _tell(self, line: str) -> None:
+        seconds = int(time.perf_counter() - self._began)
+        self._console.print(f"[dim]{seconds // 60:3d}:{seconds % 60:02d}[/]  {line}")
+
+
+def show_result(console: Console, config: TrainConfig, result: RunResult, curve: Path) -> None:
+    """The gain per task type, the learning curve as a picture at `curve`, what to do next."""
+    split = f"{config.env.eval_split} split of {config.env.games or 'generated games'}"
+    evaluations = [Evaluation.from_dict(line) for line in result.evaluations]
+    if len(evaluations) == 1:
+        console.print(evaluation_table(evaluations[0], f"{config.env.name}, {split}"))
+    elif evaluations:
+        first, last = evaluations[0], evaluations[-1]
+        console.print(comparison_table(first, last, f"{config.env.name}, {split}"))
+    plot_learning_curve(
+        curve,
+        [(line["update"], line["rollout/success_rate"]) for line in result.metrics],
+        [
+            CurvePoint(line["update"], score.success, score.low, score.high)
+            for line, score in zip(
+                result.evaluations, (e.overall for e in evaluations), strict=True
+            )
+        ],
+        title=f"{config.credit.method} on {config.env.name}, {split}",
+    )
+    console.print(f"learning curve: {curve}")
+    console.print(f"model:          {result.folder / 'model'}")
+    games = f" --games {config.env.games}" if config.env.games else ""
+    console.print(f"next: proxmo evaluate --model {result.folder}{games} --tasks 500")

@@ -1,0 +1,127 @@
+"""The folder of a run: everything there is to know about it, on disk, at any moment.
+
+config.toml                       the settings, resolved
+start/                            the built-in policy it started from (others: by name)
+metrics.jsonl                     one line per update
+evaluations.jsonl                 one line per evaluation
+trajectories/update_00001.parquet every step: prompt, response, reward, advantage
+checkpoints/update_00001/         weights and optimizer, the last few
+model/                            the policy at the end, in Hugging Face format
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from proxmo.config import TrainConfig, config_dict
+from proxmo.credit import Credit
+from proxmo.training.files import remove_unfinished, whole, write_text
+from proxmo.types import Trajectory
+
+CONFIG_FILE = "config.toml"
+
+
+class RunFolder:
+    """Where a run writes, and what it finds there when it is resumed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config_file = folder / CONFIG_FILE
+        self.start = folder / "start"
+        self.metrics_file = folder / "metrics.jsonl"
+        self.evaluations_file = folder / "evaluations.jsonl"
+        self.trajectories = folder / "trajectories"
+        self.checkpoints = folder / "checkpoints"
+        self.model = folder / "model"
+
+    def write_config(self, config: TrainConfig) -> None:
+        """Write the settings, defaults included."""
+        write_text(self.config_file, tomli_w.dumps(config_dict(config)))
+
+    def append_metrics(self, update: int, metrics: dict[str, float]) -> None:
+        """Record what an update measured."""
+        _append(self.metrics_file, {"update": update, **metrics})
+
+    def append_evaluation(self, update: int, evaluation: dict[str, Any]) -> None:
+        """Record an evaluation made after `update` updates."""
+        _append(self.evaluations_file, {"update": update, **evaluation})
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The updates so far, oldest first."""
+        return read_lines(self.metrics_file)
+
+    def read_evaluations(self) -> list[dict[str, Any]]:
+        """The evaluations so far, oldest first."""
+        return read_lines(self.evaluations_file)
+
+    def write_trajectories(
+        self, update: int, trajectories: Sequence[Trajectory], credit: Credit
+    ) -> None:
+        """Write every step of an update with its advantage and the advantage's two parts."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.Table.from_pylist(step_records(trajectories, credit))
+        with whole(self.trajectories / f"update_{update:05d}.parquet") as path:
+            pq.write_table(table, path, compression="zstd")
+
+    def rewind(self, update: int) -> None:
+        """Forget all that was recorded after `update` updates, and what was left half-written."""
+        for path in (self.metrics_file, self.evaluations_file):
+            if path.exists():
+                kept = [line for line in read_lines(path) if line["update"] <= update]
+                write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+        for path in self.trajectories.glob("update_*.parquet"):
+            if int(path.stem.removeprefix("update_")) > update:
+                path.unlink()
+        for folder in (self.folder, self.trajectories, self.checkpoints):
+            remove_unfinished(folder)
+
+
+def step_records(trajectories: Sequence[Trajectory], credit: Credit) -> list[dict[str, Any]]:
+    """One flat record per step, in the order of `credit`: trajectory by trajectory."""
+    records = []
+    for trajectory in trajectories:
+        for number, step in enumerate(trajectory.steps):
+            row = len(records)
+            records.append(
+                {
+                    "group": trajectory.group,
+                    "trajectory": trajectory.id,
+                    "task_type": trajectory.task_type,
+                    "seed": trajectory.seed,
+                    "step": number,
+                    "observation": step.observation,
+                    "prompt": step.prompt,
+                    "response": step.response,
+                    "action": step.action,
+                    "valid": step.valid,
+                    "reward": step.reward,
+                    "success": trajectory.success,
+                    "truncated": trajectory.truncated,
+                    "error": trajectory.error or "",
+                    "advantage": float(credit.advantage[row]),
+                    "episode_advantage": float(credit.episode[row]),
+                    "step_advantage": float(credit.step[row]),
+                }
+            )
+    return records
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a JSON Lines file; a last line cut short by a kill is not one of them."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    # Behind the last line's end there is nothing, or a line that was never finished.
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def _append(path: Path, record: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(record) + "\n")

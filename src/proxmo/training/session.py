@@ -1,0 +1,323 @@
+"""The state of a run under way: policy, optimizer, processes, and what is on disk of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
+
+from proxmo.config import BUILTIN, TrainConfig, config_dict, load_config
+from proxmo.credit import Credit
+from proxmo.envs.base import Task, TextEnv
+from proxmo.envs.registry import EnvSpec
+from proxmo.errors import InputError
+from proxmo.policies.transformers import TransformersPolicy, load_policy
+from proxmo.rollout import Progress
+from proxmo.training.checkpoint import found_checkpoints, load_checkpoint, save_checkpoint
+from proxmo.training.files import whole
+from proxmo.training.records import CONFIG_FILE, RunFolder
+from proxmo.training.sft import SftConfig, SftProgress, cold_start
+from proxmo.types import Trajectory
+
+Evaluate = Callable[[TransformersPolicy], dict[str, Any]]
+"""Measures a policy on tasks of its own; the result, ready for JSON, is recorded as it is."""
+
+SMALL_MODEL = 50_000_000
+"""Weights below which a model, such as the built-in one, takes the large learning rate."""
+
+CHANGEABLE = {"optim": {"updates"}, "run": {"keep_checkpoints", "save_trajectories", "out"}}
+"""Settings that a resumed run may be given anew: none of the numbers depend on them."""
+
+
+class Reporter:
+    """Hears how training goes; this one tells nobody. Override what is of interest."""
+
+    def cold_start(self, progress: SftProgress) -> None:
+        """The built-in policy is being made."""
+
+    def begun(self, folder: Path, done: int) -> None:
+        """The run in `folder` begins, or goes on after `done` updates."""
+
+    def rollout(self, update: int, progress: Progress) -> None:
+        """The episodes of an update advance."""
+
+    def optimizing(self, update: int, done: int, total: int) -> None:
+        """`done` of `total` token sequences went through the loss."""
+
+    def updated(self, update: int, metrics: dict[str, float]) -> None:
+        """An update is done and recorded."""
+
+    def evaluated(self, update: int, evaluation: dict[str, Any]) -> None:
+        """An evaluation after `update` updates is done and recorded."""
+
+
+class Session:
+    """One run, from `open` to `finish`, on every process that takes part in it."""
+
+    run: RunFolder
+    policy: TransformersPolicy
+    optimizer: torch.optim.Optimizer
+
+    def __init__(
+        self, config: TrainConfig, spec: EnvSpec, resume: Path | None, reporter: Reporter
+    ) -> None:
+        self.config = config
+        self.spec = spec
+        self.resumed_from = resume
+        self.reporter = reporter
+        self.done = 0
+        """Updates made."""
+        self.opened = False
+        self._updating = False
+        self._seconds: dict[str, float] = {}
+        tracker = config.run.tracker
+        if tracker != "none" and find_spec(tracker) is None:
+            raise InputError(
+                f"run.tracker is {tracker!r}, whose package is not installed; install it with: "
+                "pip install 'proxmo[trackers]'"
+            )
+
+    def open(self) -> None:
+        """Load the policy, then make or rewind the run folder: bad input leaves no trace."""
+        config = self.config
+        found = _resumable(self.resumed_from, config) if self.resumed_from else None
+        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        torch.manual_seed(config.run.seed)  # of LoRA's first weights, alike on all processes
+        with self.accelerator.main_process_first():
+            source = self._starting_model(found)
+            policy = load_policy(dataclasses.replace(config.policy, model=source), trainable=True)
+        policy.keep_reference()
+        self.policy = policy
+        self.optimizer = torch.optim.AdamW(
+            [parameter for parameter in policy.model.parameters() if parameter.requires_grad],
+            lr=learning_rate(config, policy),
+            weight_decay=config.optim.weight_decay,
+        )
+        self.run = found or self._new_folder()
+        if self.accelerator.is_main_process:
+            if config.policy.model == BUILTIN and not self.run.start.exists():
+                with whole(self.run.start) as path:
+                    shutil.copytree(source, path)
+            self.run.write_config(config)
+        if found is not None:
+            self._go_on()
+        self.accelerator.wait_for_everyone()
+        self._open_tracker()
+        self.opened = True
+        if self.accelerator.is_main_process:
+            self.reporter.begun(self.run.folder, self.done)
+
+    def finish(self) -> None:
+        """Write the last checkpoint and the model, in Hugging Face format."""
+        self.save()
+        if self.accelerator.is_main_process:
+            with whole(self.run.model) as path:
+                path.mkdir()
+                self.policy.save(path)
+        self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+
+    def save(self) -> None:
+        """Write a checkpoint of the state as it is, unless there is one or it is half changed."""
+        if not self.opened or self._updating or not self.accelerator.is_main_process:
+            return
+        if self.done not in found_checkpoints(self.run.checkpoints):
+            save_checkpoint(
+                self.run.checkpoints,
+                self.done,
+                self.policy.model,
+                self.optimizer,
+                self.config.run.keep_checkpoints,
+            )
+
+    def make_env(self) -> TextEnv:
+        """An environment for one episode."""
+        return self.spec.make(max_steps=self.config.env.max_steps)
+
+    def share(self, tasks: Sequence[Task]) -> list[Task]:
+        """The tasks that this process plays."""
+        return list(tasks[self.accelerator.process_index :: self.accelerator.num_processes])
+
+    def gather(self, own: list[Trajectory], tasks: Sequence[Task]) -> list[Trajectory]:
+        """The trajectories of all processes, in the order of `tasks`, then of members."""
+        if self.accelerator.num_processes == 1:
+            return own
+        place = {task.id: number for number, task in enumerate(tasks)}
+        return sorted(gather_object(own), key=lambda trajectory: place[trajectory.task])
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Measure a part of an update; recorded with its metrics as `seconds/...`."""
+        began = time.perf_counter()
+        yield
+        self._seconds[f"seconds/{what}"] = time.perf_counter() - began
+
+    @contextmanager
+    def updating(self) -> Iterator[None]:
+        """While weights change: Ctrl-C waits for the end of the block; a second one does not."""
+        with _interrupted_later():
+            self._updating = True
+            yield
+            self._updating = False
+
+    def record_update(
+        self, metrics: dict[str, float], trajectories: Sequence[Trajectory], credit: Credit
+    ) -> None:
+        """Count the update that was just made and write down all that is known of it."""
+        self.done += 1
+        metrics = metrics | self._seconds
+        if self.accelerator.is_main_process:
+            if self.config.run.save_trajectories:
+                self.run.write_trajectories(self.done, trajectories, credit)
+            self.run.append_metrics(self.done, metrics)
+            self.reporter.updated(self.done, metrics)
+        self.accelerator.log(metrics, step=self.done)
+        self._updating = False
+        if self.done % self.config.run.checkpoint_every == 0:
+            self.save()
+
+    def is_evaluation_due(self) -> bool:
+        """Whether the policy is to be evaluated as it is now, and was not yet."""
+        every, updates = self.config.run.eval_every, self.config.optim.updates
+        due = self.done in (0, updates) or (every > 0 and self.done % every == 0)
+        return due and all(line["update"] != self.done for line in self.run.read_evaluations())
+
+    def record_evaluation(self, evaluate: Evaluate) -> None:
+        """Evaluate on the first process; the others wait."""
+        if self.accelerator.is_main_process:
+            evaluation = evaluate(self.policy)
+            self.run.append_evaluation(self.done, evaluation)
+            self.reporter.evaluated(self.done, evaluation)
+            success = evaluation.get("overall", {}).get("success")
+            if success is not None:
+                self.accelerator.log({"evaluation/success_rate": success}, step=self.done)
+        self.accelerator.wait_for_everyone()
+
+    def _starting_model(self, found: RunFolder | None) -> str:
+        """What to load: for the built-in policy, its folder, which is made where there is none."""
+        config = self.config
+        if config.policy.model != BUILTIN:
+            return config.policy.model
+        if found is not None and found.start.exists():
+            return str(found.start)
+        return str(
+            cold_start(
+                self.spec,
+                config.env.games,
+                SftConfig(),
+                max_steps=config.env.max_steps,
+                report=self.reporter.cold_start if self.accelerator.is_main_process else None,
+            )
+        )
+
+    def _new_folder(self) -> RunFolder:
+        """A folder for the run, made by the first process and known to all."""
+        made = [""]
+        if self.accelerator.is_main_process:
+            made = [str(new_folder(self.config))]
+        broadcast_object_list(made)
+        return RunFolder(Path(made[0]))
+
+    def _go_on(self) -> None:
+        checkpoints = found_checkpoints(self.run.checkpoints)
+        if checkpoints:
+            self.done = max(checkpoints)
+            load_checkpoint(checkpoints[self.done], self.policy.model, self.optimizer)
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            self.run.rewind(self.done)
+
+    def _open_tracker(self) -> None:
+        tracker = self.config.run.tracker
+        if tracker == "none":
+            return
+        self.accelerator = Accelerator(
+            cpu=not torch.cuda.is_available(), log_with=tracker, project_dir=self.run.folder
+        )
+        settings = {
+            f"{section}.{key}": value
+            for section, table in config_dict(self.config).items()
+            for key, value in table.items()
+        }
+        self.accelerator.init_trackers("proxmo", config=settings)
+
+
+def learning_rate(config: TrainConfig, policy: TransformersPolicy) -> float:
+    """The rate asked for, or the one that suits the size of what is trained."""
+    if config.optim.learning_rate is not None:
+        return config.optim.learning_rate
+    if sum(parameter.numel() for parameter in policy.model.parameters()) < SMALL_MODEL:
+        return 3e-4
+    return 1e-5 if policy.is_lora else 1e-6  # the latter is the paper's, for full-size models
+
+
+def new_folder(config: TrainConfig) -> Path:
+    """Make the folder of a new run: the one asked for, or the next of its kind in `runs/`."""
+    if config.run.out is not None:
+        folder = Path(config.run.out)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(
+                f"--out {folder} exists; give another folder, or go on with --resume {folder}"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    number = 1
+    while True:
+        folder = Path("runs", f"{config.env.name}-{config.credit.method}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _resumable(folder: Path, config: TrainConfig) -> RunFolder:
+    """The run in `folder`, if it can go on with `config`."""
+    run = RunFolder(folder)
+    if not run.config_file.is_file():
+        raise InputError(f"--resume {folder} is not a run: it has no {CONFIG_FILE}")
+    before, now = config_dict(load_config(run.config_file)), config_dict(config)
+    for section in before.keys() | now.keys():
+        old, new = before.get(section, {}), now.get(section, {})
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key) and key not in CHANGEABLE.get(section, ()):
+                raise InputError(
+                    f"--resume {folder} began with {section}.{key} = {old.get(key)!r} and cannot "
+                    f"go on with {new.get(key)!r}; start a new run for other settings"
+                )
+    return run
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Hold Ctrl-C back until the block ends; a second one is not held back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    pressed = False
+
+    def note(*_: object) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt

@@ -1,0 +1,163 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from proxmo.config import CreditConfig, TrainConfig
+from proxmo.credit import CREDIT, Estimator, Steps, make
+from proxmo.envs import registry
+from proxmo.envs.base import Task, TaskSet
+from proxmo.errors import InputError, ProxmoError
+from proxmo.rollout import rollout
+from proxmo.training.batch import rows_of
+from proxmo.training.files import is_disk_full
+from proxmo.training.metrics import rollout_metrics
+from proxmo.training.session import Evaluate, Reporter, Session
+from proxmo.training.update import update_policy
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run came to."""
+
+    folder: Path
+    metrics: list[dict[str, Any]]
+    """One record per update, as in metrics.jsonl."""
+    evaluations: list[dict[str, Any]]
+    """One record per evaluation, as in evaluations.jsonl."""
+
+
+def train(
+    config: TrainConfig,
+    *,
+    evaluate: Evaluate | None = None,
+    resume: Path | None = None,
+    reporter: Reporter | None = None,
+) -> RunResult:
+    """Train a policy as `config` says, in a run folder of its own, or go on with one.
+
+    `evaluate` measures the policy before, during and after. A run that was stopped, at
+    whatever moment, goes on with `resume` from its last checkpoint, to the same numbers as
+    if it had never been stopped. Under several processes (`accelerate launch`) each does its
+    share of the rollouts and of the loss, and the first one writes.
+
+    Raises `InputError` for what cannot be run as asked, before anything is written;
+    `ProxmoError` when the disk is full; `KeyboardInterrupt` saying how to go on.
+    """
+    estimator = make_estimator(config.credit, config.rollout.group_size)
+    spec = registry.get(config.env.name)
+    tasks = spec.load_tasks(config.env.train_split, config.env.games, seed=config.run.seed)
+    if len(tasks) < config.rollout.tasks:
+        raise InputError(
+            f"rollout.tasks is {config.rollout.tasks}, but split {config.env.train_split!r} has "
+            f"{len(tasks)}; take fewer tasks per update, or give more games"
+        )
+    session = Session(config, spec, resume, reporter or Reporter())
+    try:
+        session.open()
+        _loop(session, tasks, estimator, evaluate)
+        session.finish()
+    except KeyboardInterrupt:
+        session.save()
+        raise KeyboardInterrupt(_stopped("interrupted", session)) from None
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        raise ProxmoError(_stopped(f"the disk is full ({error})", session)) from error
+    run = session.run
+    return RunResult(run.folder, run.read_metrics(), run.read_evaluations())
+
+
+def _loop(
+    session: Session, tasks: TaskSet, estimator: Estimator, evaluate: Evaluate | None
+) -> None:
+    """Tasks, rollout, credit, loss: once per update."""
+    config = session.config
+    while True:
+        if evaluate is not None and session.is_evaluation_due():
+            session.record_evaluation(evaluate)
+        if session.done >= config.optim.updates:
+            return
+        update = session.done + 1
+        drawn = draw_tasks(tasks, config.rollout.tasks, [config.run.seed, update])
+        with session.timed("rollout"):
+            own = rollout(
+                session.policy,
+                session.make_env,
+                session.share(drawn),
+                group_size=config.rollout.group_size,
+                seed=rollout_seed(config.run.seed, update),
+                temperature=config.rollout.temperature,
+                on_progress=partial(session.reporter.rollout, update),
+            )
+            trajectories = session.gather(own, drawn)
+        with session.timed("credit"):
+            credit = estimator(Steps.from_trajectories(trajectories))
+        with session.updating():
+            with session.timed("optim"):
+                metrics = update_policy(
+                    session.policy,
+                    session.optimizer,
+                    session.accelerator,
+                    rows_of(trajectories, credit.advantage),
+                    config.optim,
+                    temperature=config.rollout.temperature,
+                    seed=[config.run.seed, update],
+                    on_progress=partial(session.reporter.optimizing, update),
+                )
+            metrics = rollout_metrics(trajectories) | credit.diagnostics | metrics
+            session.record_update(metrics, trajectories, credit)
+
+
+def make_estimator(config: CreditConfig, group_size: int) -> Estimator:
+    """The credit method, given those of the settings that it has.
+
+    Raises `InputError` for an unknown method, a group too small to compare within, and a
+    setting that was changed but means nothing to the method.
+    """
+    estimator = make(config.method)  # refuses an unknown name
+    if group_size < 2:
+        raise InputError(
+            f"rollout.group_size is {group_size}; {config.method!r} compares the trajectories of "
+            "a group: give at least 2"
+        )
+    known = {option.name for option in dataclasses.fields(CREDIT[config.method])}
+    options = {}
+    for option in dataclasses.fields(config):
+        name, value = option.name, getattr(config, option.name)
+        if name == "method" or value is None:
+            continue
+        if name in known:
+            options[name] = value
+        elif value != option.default:
+            raise InputError(
+                f"credit.{name} is {value!r}, but method {config.method!r} has no such option; "
+                f"it has {', '.join(sorted(known))}"
+            )
+    return dataclasses.replace(estimator, **options)  # type: ignore[type-var]  # all are
+
+
+def draw_tasks(tasks: TaskSet, count: int, seed: list[int]) -> list[Task]:
+    """`count` different tasks at random."""
+    drawn = np.random.default_rng(seed).choice(len(tasks), size=count, replace=False)
+    return [tasks[int(index)] for index in drawn]
+
+
+def rollout_seed(seed: int, update: int) -> int:
+    """What seeds the episodes of an update: nothing but these two numbers."""
+    return int(np.random.SeedSequence([seed, update]).generate_state(1)[0])
+
+
+def _stopped(why: str, session: Session) -> str:
+    if not session.opened:
+        return f"{why} before the run began; give the same command again"
+    return (
+        f"{why} after update {session.done}; go on with: proxmo train --resume {session.run.folder}"
+    )

@@ -1,6 +1,6 @@
 """Credit: turns the steps of a batch of trajectories into advantages.
 
-Pure functions over arrays; depends on numpy and scipy alone. Every estimator is a frozen
+Pure functions over arrays, with numpy and scipy alone. Every estimator is a frozen
 dataclass of its hyperparameters, called with `Steps` and answering with `Credit`.
 """
 

@@ -56,7 +56,7 @@ def test_recorded_episodes_cover_every_command_and_its_refusal():
     assert done >= set(
         "go open close take move examine heat clean cool use slice inventory look help".split()
     )
-    assert len(refused) > 50
+    assert len(refused) > 40
     assert any(turn.won for turn in turns)
 
 

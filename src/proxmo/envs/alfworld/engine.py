@@ -90,6 +90,25 @@ class Episode:
         """Possible commands, sorted; not to be changed."""
         self.won = world.won(self._slots)
 
+    @property
+    def state(self) -> list[Any]:
+        """What has changed or can change: plain data, for `resume`."""
+        return [self._slots[k] for k in self.world.rules.layout.fluent]
+
+    @classmethod
+    def resume(cls, world: World, state: list[Any]) -> Episode:
+        """An episode of `world` that goes on from a copy of another's `state`."""
+        episode = cls(world)
+        for k, table in zip(world.rules.layout.fluent, state, strict=True):
+            episode._slots[k] = table.copy()
+        episode._update()
+        return episode
+
+    def _update(self) -> None:
+        self._operations = self.world.rules.applicable(self._slots)
+        self.commands = sorted(self._operations)
+        self.won = self.world.won(self._slots)
+
     def act(self, command: str) -> str | None:
         """Carry out `command`; the answer, or None when it is not possible now."""
         operation = self._operations.get(command.strip())
@@ -100,9 +119,7 @@ class Episode:
         apply = rules.apply[schema]
         if apply is not None:
             apply(slots, *arguments)
-            self._operations = rules.applicable(slots)
-            self.commands = sorted(self._operations)
-            self.won = self.world.won(slots)
+            self._update()
         return rules.feedback[schema](slots, *arguments)
 
 

@@ -79,6 +79,17 @@ class AlfworldEnv(gymnasium.Env[str, str]):
         info = self._info(answer is not None)
         return NOTHING if answer is None else answer, reward, won, truncated, info
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The compiled game stays behind: a copy compiles its own and goes on from the state.
+        episode = self._episode
+        return self.__dict__ | {"_episode": None if episode is None else episode.state}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._episode is not None:
+            assert self._game is not None
+            self._episode = Episode.resume(self._game.world, state["_episode"])
+
     def _info(self, valid: bool) -> Info:
         assert self._episode is not None
         assert self._game is not None

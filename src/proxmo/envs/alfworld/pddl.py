@@ -179,9 +179,7 @@ def parse_problem(text: str, domain: Domain) -> Problem:
     return Problem(objects, facts, goal)
 
 
-def _parse_facts(
-    text: str, domain: Domain, objects: Iterable[str]
-) -> tuple[tuple[str, ...], ...]:
+def _parse_facts(text: str, domain: Domain, objects: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     """The distinct facts of an (:init ...) section, in its order; costs are left out."""
     own = {name: name for name in objects}  # one string per object, which saves memory
     predicates = {name: (name, len(types)) for name, types in domain.predicates.items()}

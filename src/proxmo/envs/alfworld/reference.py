@@ -172,9 +172,7 @@ class Reference:
         return Transcript(game.game_id, initial, start, tuple(turns))
 
 
-def _draw(
-    rng: random.Random, plan: list[str], possible: Sequence[str], seen: Sequence[str]
-) -> str:
+def _draw(rng: random.Random, plan: list[str], possible: Sequence[str], seen: Sequence[str]) -> str:
     """The plan's next command, a possible one, one that was possible before, or nonsense."""
     chance = rng.random()
     if plan and chance < 0.6:

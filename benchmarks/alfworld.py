@@ -55,7 +55,7 @@ def ours(path: str | None, split: str, count: int, environments: int) -> list[tu
     games = load(path, split, max(count, environments))
     rows = [(f"load {len(games):,} games", f"{time.perf_counter() - began:.2f} s")]
     rows.append(("peak memory after loading", megabytes(peak_memory())))
-    games[-1].world  # compiles the rules that all games share
+    _ = games[-1].world  # compiles the rules that all games share
     played = random.Random(0).sample(games, min(count, len(games)))
     env = AlfworldEnv()
     for what in ("first reset of a game", "reset of a game met before"):

@@ -53,9 +53,8 @@ def test_recorded_episodes_cover_every_command_and_its_refusal():
     turns = [turn for _, transcript in recorded() for turn in transcript.turns]
     refused = [turn.action for turn in turns if turn.feedback == "Nothing happens."]
     done = {turn.action.split()[0] for turn in turns if turn.feedback != "Nothing happens."}
-    assert done >= set(
-        "go open close take move examine heat clean cool use slice inventory look help".split()
-    )
+    commands = {"go", "open", "close", "take", "move", "examine", "heat", "clean", "cool", "use"}
+    assert done >= commands | {"slice", "inventory", "look", "help"}
     assert len(refused) > 40
     assert any(turn.won for turn in turns)
 

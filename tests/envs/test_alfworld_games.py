@@ -1,0 +1,187 @@
+"""Finding and reading games, in every form that `load_games` takes, and what it refuses."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from proxmo.envs import registry
+from proxmo.envs.alfworld import Game, Games, load_games, replay
+from proxmo.envs.alfworld.generator import GeneratedGame, generate, write_games
+from proxmo.envs.alfworld.tasks import load_tasks
+from proxmo.errors import InputError
+
+
+@pytest.fixture
+def games() -> list[GeneratedGame]:
+    return [*generate(0, 3), *generate(0, 2, split="valid_seen")]
+
+
+@pytest.fixture
+def folder(games: list[GeneratedGame], tmp_path: Path) -> Path:
+    root = tmp_path / "json_2.1.1"
+    write_games(games, root)
+    return root
+
+
+@pytest.fixture
+def archive(folder: Path) -> Path:
+    path = folder.parent / "games.tar.xz"
+    with tarfile.open(path, "w:xz") as tar:
+        tar.add(folder, folder.name)
+    return path
+
+
+def ids(games) -> list[str]:
+    return sorted(game.game_id for game in games)
+
+
+# -- forms ------------------------------------------------------------------------
+
+
+def test_a_root_folder_holds_all_splits(folder: Path, games: list[GeneratedGame]):
+    assert ids(load_games(folder)) == ids(games)
+    assert ids(load_games(folder.parent)) == ids(games)
+    assert ids(load_games(str(folder), "train")) == ids(games[:3])
+
+
+def test_a_split_folder_holds_one_split(folder: Path, games: list[GeneratedGame]):
+    assert ids(load_games(folder / "valid_seen")) == ids(games[3:])
+
+
+def test_a_file_is_one_game(folder: Path, games: list[GeneratedGame]):
+    (game,) = load_games(folder / games[0].game_id / "game.tw-pddl")
+    assert (game.game_id, game.split) == (games[0].game_id, "train")
+    assert game.task_type == games[0].task_type
+    assert replay(game).success
+
+
+def test_an_archive_holds_what_its_folder_holds(archive: Path, games: list[GeneratedGame]):
+    loaded = load_games(archive)
+    assert ids(loaded) == ids(games)
+    assert sorted(g.task_type for g in loaded) == sorted(g.task_type for g in games)
+    assert all(replay(game).success for game in loaded)
+
+
+def test_generated_games_load_without_a_file(games: list[GeneratedGame]):
+    assert ids(load_games(games)) == ids(games)
+    assert ids(load_games(games, "train")) == ids(games[:3])
+
+
+def test_games_come_in_order_of_their_ids_and_slice(folder: Path):
+    games = load_games(folder)
+    assert [g.game_id for g in games] == ids(games)
+    assert isinstance(games[1:3], Games)
+    assert [g.game_id for g in games[1:3]] == ids(games)[1:3]
+
+
+def test_games_that_are_marked_unsolvable_are_left_out(folder: Path, games: list[GeneratedGame]):
+    file = folder / games[0].game_id / "game.tw-pddl"
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"solvable": False}), "utf-8")
+    assert ids(load_games(folder)) == ids(games[1:])
+
+
+# -- bad input --------------------------------------------------------------------
+
+
+def test_a_missing_path_says_how_to_get_the_games(tmp_path: Path):
+    with pytest.raises(InputError, match="nothing at .*nowhere.*alfworld-download"):
+        load_games(tmp_path / "nowhere")
+
+
+def test_an_empty_folder_says_how_to_get_the_games(tmp_path: Path):
+    with pytest.raises(InputError, match=r"no games \(game.tw-pddl\).*alfworld-download"):
+        load_games(tmp_path)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("not a game", "utf-8")
+    with pytest.raises(InputError, match="notes.txt is neither"):
+        load_games(tmp_path / "notes.txt")
+
+
+def test_a_truncated_archive_is_refused(archive: Path):
+    archive.write_bytes(archive.read_bytes()[:-2000])
+    with pytest.raises(InputError, match="games.tar.xz"):
+        load_games(archive)
+
+
+def test_a_truncated_game_file_is_refused_when_it_is_played(
+    folder: Path, games: list[GeneratedGame]
+):
+    file = folder / games[0].game_id / "game.tw-pddl"
+    file.write_bytes(file.read_bytes()[:5000])
+    (game,) = load_games(file)
+    with pytest.raises(InputError, match="is not an ALFWorld game"):
+        _ = game.world
+
+
+def test_a_game_file_without_a_problem_is_refused(tmp_path: Path):
+    (tmp_path / "game.tw-pddl").write_text('{"pddl_domain": ""}', "utf-8")
+    (game,) = load_games(tmp_path)
+    with pytest.raises(InputError, match="pddl_problem"):
+        _ = game.world
+
+
+def test_a_split_that_is_not_there_is_refused_with_those_that_are(folder: Path):
+    with pytest.raises(InputError, match=r"no games of split 'test'.*train, valid_seen"):
+        load_games(folder, "test")
+
+
+def test_a_domain_that_the_engine_does_not_know_is_refused():
+    game = Game.from_pddl("(define (domain d) (:derived (p)))", "", "", game_id="odd")
+    with pytest.raises(InputError, match="game 'odd'.*':derived' is not supported"):
+        _ = game.world
+
+
+# -- tasks ------------------------------------------------------------------------
+
+
+def test_without_data_tasks_are_generated(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("ALFWORLD_DATA", raising=False)
+    spec = registry.get("alfworld")
+    tasks = spec.load_tasks("train", seed=4, count=2)
+    assert len(tasks) == 2
+    assert [tasks[i].id for i in range(2)] == [game.game_id for game in generate(4, 2)]
+    _, info = spec.make().reset(options=tasks[0].options)
+    assert info["task_type"] == tasks[0].task_type
+
+
+def test_the_environment_variable_names_the_games(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ALFWORLD_DATA", str(folder))
+    assert len(load_tasks("train")) == 3
+    assert len(load_tasks("valid")) == 2
+    assert len(load_tasks("train", count=1)) == 1
+
+
+def test_a_variable_that_points_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ALFWORLD_DATA", "/no/such/folder")
+    with pytest.raises(InputError, match=r"\$ALFWORLD_DATA '/no/such/folder'.*alfworld-download"):
+        load_tasks("train")
+
+
+def test_a_path_that_points_nowhere_is_refused():
+    with pytest.raises(InputError, match="the path '/no/such/folder'.*alfworld-download"):
+        load_tasks("train", "/no/such/folder")
+
+
+def test_an_official_split_needs_official_games(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("ALFWORLD_DATA", raising=False)
+    with pytest.raises(InputError, match="no generated games of split 'valid_unseen'"):
+        load_tasks("valid_unseen")
+
+
+def test_no_task_at_all_is_refused():
+    with pytest.raises(InputError, match="count must be >= 1, got 0"):
+        load_tasks("train", count=0)
+
+
+def test_an_unknown_environment_is_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match="did you mean 'alfworld'"):
+        registry.get("alfword")
+
+
+def test_a_name_is_registered_once():
+    with pytest.raises(InputError, match="'alfworld' is registered already"):
+        registry.register(registry.get("alfworld"))

@@ -86,7 +86,7 @@ def test_games_that_are_marked_unsolvable_are_left_out(folder: Path, games: list
 
 
 def test_a_missing_path_says_how_to_get_the_games(tmp_path: Path):
-    with pytest.raises(InputError, match="nothing at .*nowhere.*alfworld-download"):
+    with pytest.raises(InputError, match=r"nothing at .*nowhere.*alfworld-download"):
         load_games(tmp_path / "nowhere")
 
 
@@ -97,13 +97,13 @@ def test_an_empty_folder_says_how_to_get_the_games(tmp_path: Path):
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path):
     (tmp_path / "notes.txt").write_text("not a game", "utf-8")
-    with pytest.raises(InputError, match="notes.txt is neither"):
+    with pytest.raises(InputError, match=r"notes\.txt is neither"):
         load_games(tmp_path / "notes.txt")
 
 
 def test_a_truncated_archive_is_refused(archive: Path):
     archive.write_bytes(archive.read_bytes()[:-2000])
-    with pytest.raises(InputError, match="games.tar.xz"):
+    with pytest.raises(InputError, match=r"games\.tar\.xz"):
         load_games(archive)
 
 
@@ -131,7 +131,7 @@ def test_a_split_that_is_not_there_is_refused_with_those_that_are(folder: Path):
 
 def test_a_domain_that_the_engine_does_not_know_is_refused():
     game = Game.from_pddl("(define (domain d) (:derived (p)))", "", "", game_id="odd")
-    with pytest.raises(InputError, match="game 'odd'.*':derived' is not supported"):
+    with pytest.raises(InputError, match=r"game 'odd'.*':derived' is not supported"):
         _ = game.world
 
 
@@ -162,7 +162,7 @@ def test_a_variable_that_points_nowhere_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_path_that_points_nowhere_is_refused():
-    with pytest.raises(InputError, match="the path '/no/such/folder'.*alfworld-download"):
+    with pytest.raises(InputError, match=r"the path '/no/such/folder'.*alfworld-download"):
         load_tasks("train", "/no/such/folder")
 
 

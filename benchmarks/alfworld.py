@@ -22,8 +22,6 @@ from proxmo.envs.alfworld.generator import generate
 from proxmo.envs.alfworld.reference import Reference
 from proxmo.errors import ProxmoError
 
-LOADED = "memory for the games (reference: for one)"
-
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -56,7 +54,7 @@ def ours(path: str | None, split: str, count: int, environments: int) -> list[tu
     empty, began = memory(), time.perf_counter()
     games = load(path, split, max(count, environments))
     rows = [(f"load {len(games):,} games", f"{time.perf_counter() - began:.2f} s")]
-    rows.append((LOADED, megabytes(memory() - empty)))
+    rows.append(("memory for the games", megabytes(memory() - empty)))
     _ = games[-1].world  # compiles the rules that all games share
     played = random.Random(0).sample(games, min(count, len(games)))
     env = AlfworldEnv()
@@ -89,7 +87,6 @@ def ours(path: str | None, split: str, count: int, environments: int) -> list[tu
 
 def reference(games: Sequence[Game]) -> dict[str, str]:
     """The reference's figures, by the name of ours; empty where it is not installed."""
-    before = memory()
     # Python puts this file's folder first, where its name hides the package `alfworld`.
     here = Path(__file__).resolve().parent
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != here]
@@ -113,7 +110,6 @@ def reference(games: Sequence[Game]) -> dict[str, str]:
         "first reset of a game": reset,
         "reset of a game met before": reset,
         "steps a second, random play": f"{steps / stepping:,.1f}",
-        LOADED: megabytes(memory() - before),
     }
 
 

@@ -1,15 +1,16 @@
 """A toy environment, a tiny model and a small run, for tests and the processes they start.
 
-As a script it trains: `python toy.py MODEL OUT [resume]`, with settings in TOML on stdin.
+As a script it trains with the settings on stdin: `python toy.py [MOMENT UPDATE]`, where it
+kills itself when training reaches that moment.
 """
 
 import os
 import signal
 import sys
 import tomllib
-from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -19,7 +20,9 @@ from proxmo.envs.base import Task
 from proxmo.evaluation.evaluate import evaluate
 from proxmo.policies.builtin import train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy
+from proxmo.training.batch import rows_of
 from proxmo.training.session import Reporter
+from proxmo.training.sft import SftConfig, fine_tune, tokenized, weighted
 from proxmo.training.trainer import train
 
 WORDS = ("red", "green", "blue")
@@ -79,6 +82,7 @@ def register():
 
 
 def save_tiny_model(folder: Path, context="conversation") -> None:
+    """A model that says colours, without regard to which one it is asked for."""
     tokenizer = train_tokenizer([f"say {word} again" for word in WORDS] * 9, vocabulary=280)
     torch.manual_seed(0)
     model = LlamaForCausalLM(
@@ -94,7 +98,17 @@ def save_tiny_model(folder: Path, context="conversation") -> None:
         )
     )
     settings = PromptSettings(context, "compact", max_prompt_tokens=64, max_response_tokens=3)
-    TransformersPolicy(model, tokenizer, settings).save(folder)
+    policy = TransformersPolicy(model, tokenizer, settings)
+    said = [
+        [("", f"say {asked}", first), ("", "again", second)]
+        for asked in WORDS
+        for first in WORDS
+        for second in WORDS
+    ]
+    shown = [tokenized(policy, turns, str(number)) for number, turns in enumerate(said)]
+    rows = [weighted(row, 0.0) for row in rows_of(shown, np.ones(2 * len(shown)))]
+    fine_tune(model, rows * 30, SftConfig(batch_tokens=128, learning_rate=1e-2))
+    policy.save(folder)
 
 
 def toy_config(model: Path, out: Path, **sections) -> TrainConfig:

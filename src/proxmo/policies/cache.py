@@ -17,7 +17,8 @@ class _SlotLayer(CacheLayerMixin):
         self._cache = cache
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        rows, heads, _, dim = key_states.shape
+        _, heads, _, dim = key_states.shape
+        rows = len(self._cache.lengths)
         self.keys = key_states.new_empty(rows, heads, 0, dim)
         self.values = value_states.new_empty(rows, heads, 0, value_states.shape[-1])
         self.is_initialized = True
@@ -34,11 +35,13 @@ class _SlotLayer(CacheLayerMixin):
             extra = -(-used // _GROWTH) * _GROWTH - self.keys.shape[2]
             self.keys = _extend(self.keys, extra)
             self.values = _extend(self.values, extra)
-        rows = torch.arange(len(slots), device=slots.device)[:, None]
+        rows = self._cache.rows
         # An index at both ends puts the indexed axes first: (rows, new tokens, heads, dim).
-        self.keys[rows, :, slots] = key_states.transpose(1, 2)
-        self.values[rows, :, slots] = value_states.transpose(1, 2)
-        return self.keys[:, :, :used], self.values[:, :, :used]
+        self.keys[rows[:, None], :, slots] = key_states.transpose(1, 2)
+        self.values[rows[:, None], :, slots] = value_states.transpose(1, 2)
+        if len(rows) == len(self.keys):
+            return self.keys[:, :, :used], self.values[:, :, :used]
+        return self.keys[rows, :, :used], self.values[rows, :, :used]
 
     def select(self, rows: torch.Tensor) -> None:
         if self.keys is not None and self.values is not None:
@@ -66,25 +69,30 @@ class SlotCache(Cache):
     def __init__(self, rows: int, layers: int, device: torch.device) -> None:
         self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
         """Tokens each row holds, (rows,)."""
+        self.rows = torch.arange(rows, device=device)
+        """Rows that take part in the present forward pass."""
         self.slots = torch.empty(rows, 0, dtype=torch.long, device=device)
-        """Where the tokens of the present forward pass go, (rows, new tokens)."""
+        """Where their tokens go, (rows in the pass, new tokens)."""
         self.used = 0
-        """Slots in use by the longest row, the present tokens included."""
+        """Slots in use by the longest of them, the present tokens included."""
         super().__init__(layers=[_SlotLayer(self) for _ in range(layers)])
 
-    def place(self, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Make room for `width` tokens a row; returns their positions and attention mask.
+    def place(self, rows: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Make room for `width` tokens in each of `rows`; their positions and attention mask.
 
-        Positions are (rows, width), the mask is boolean (rows, 1, width, slots).
+        Rows are ascending numbers. Positions are (len(rows), width), the mask is boolean
+        (len(rows), 1, width, slots).
         """
-        self.slots = self.lengths[:, None] + torch.arange(width, device=self.lengths.device)
-        self.used = int(self.lengths.max()) + width
-        keys = torch.arange(self.used, device=self.lengths.device)
+        lengths = self.lengths[rows]
+        self.rows = rows
+        self.slots = lengths[:, None] + torch.arange(width, device=rows.device)
+        self.used = int(lengths.max()) + width
+        keys = torch.arange(self.used, device=rows.device)
         return self.slots, (keys <= self.slots[:, :, None])[:, None]
 
     def advance(self, counts: torch.Tensor) -> None:
-        """Record that `counts[i]` of the tokens just placed in row i were real, (rows,)."""
-        self.lengths = self.lengths + counts
+        """Record that `counts[i]` of the tokens just placed in the i-th row were real."""
+        self.lengths[self.rows] += counts
 
     def select(self, rows: torch.Tensor) -> None:
         """Keep these rows, in this order; the others free their memory."""

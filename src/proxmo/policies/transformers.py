@@ -296,29 +296,31 @@ class _Conversations:
             turn if last is None else [last.response_ids[-1], *turn]
             for turn, last in zip(turns, pending, strict=True)
         ]
-        ids = torch.zeros(len(fed), max(map(len, fed)), dtype=torch.long)
-        for row, tokens in enumerate(fed):
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-        counts = torch.tensor([len(tokens) for tokens in fed], device=policy.device)
 
-        def forward(ids: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-            """Logits (rows, tokens, vocabulary); row i holds `counts[i]` more tokens then."""
-            positions, mask = cache.place(ids.shape[1])
+        def forward(rows: torch.Tensor, ids: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+            """Logits (rows, vocabulary) after the last of the `counts[i]` real tokens of row i."""
+            positions, mask = cache.place(rows, ids.shape[1])
+            columns, column = torch.unique(counts.clamp(min=1) - 1, return_inverse=True)
             out = policy.model(
                 input_ids=ids,
                 attention_mask=mask,
                 position_ids=positions,
                 past_key_values=cache,
                 use_cache=True,
+                logits_to_keep=columns,
             )
             cache.advance(counts)
-            return out.logits
+            return out.logits[torch.arange(len(rows), device=rows.device), column]
 
-        logits = forward(ids.to(policy.device), counts)
-        rows = torch.arange(len(fed), device=policy.device)
+        read = [
+            (rows, forward(rows, *_padded([fed[row] for row in rows.tolist()], policy.device)))
+            for rows in _alike([len(tokens) for tokens in fed], policy.device)
+        ]
+        everyone = torch.arange(len(fed), device=policy.device)
+        order = torch.cat([rows for rows, _ in read]).argsort()
         said = decode(
-            logits[rows, counts - 1],
-            lambda tokens, alive: forward(tokens[:, None], alive.long())[:, 0],
+            torch.cat([logits for _, logits in read])[order],
+            lambda tokens, alive: forward(everyone, tokens[:, None], alive.long()),
             [self._rngs[row] for row in self._live],
             limits=limits,
             end_ids=policy.chat.end_ids,
@@ -326,6 +328,28 @@ class _Conversations:
             greedy=self._greedy,
         )
         return [policy._response(turn, s) for turn, s in zip(turns, said, strict=True)]
+
+
+def _alike(widths: Sequence[int], device: torch.device) -> list[torch.Tensor]:
+    """Row numbers in groups of like width: in none is a row less than half as wide as another.
+
+    Observations of a turn differ tenfold; padded to the widest, most of a batch is padding.
+    """
+    groups: dict[int, list[int]] = {}
+    for row, width in enumerate(widths):
+        groups.setdefault(width.bit_length(), []).append(row)
+    return [torch.tensor(rows, device=device) for rows in groups.values()]
+
+
+def _padded(
+    sequences: Sequence[Sequence[int]], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids padded on the right (rows, tokens), and how many of each row are real (rows,)."""
+    ids = torch.zeros(len(sequences), max(map(len, sequences)), dtype=torch.long)
+    for line, tokens in zip(ids, sequences, strict=True):
+        line[: len(tokens)] = torch.tensor(tokens)
+    counts = torch.tensor([len(tokens) for tokens in sequences])
+    return ids.to(device), counts.to(device)
 
 
 def load_policy(config: PolicyConfig, *, trainable: bool = False) -> TransformersPolicy:

@@ -1,6 +1,6 @@
 """Watch an expert play a generated game of ALFWorld: the dialogue that an agent learns from.
 
-    uv run python examples/play_alfworld.py [SEED]
+uv run python examples/play_alfworld.py [SEED]
 """
 
 from __future__ import annotations

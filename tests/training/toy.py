@@ -1,16 +1,9 @@
-"""A toy environment, a tiny model and a small run, for tests and the processes they start.
-
-As a script it trains with the settings on stdin: `python toy.py [MOMENT UPDATE]`, where it
-kills itself when training reaches that moment.
-"""
+"""A toy environment, a tiny model and a small run, for tests and the processes they start."""
 
 import os
 import signal
-import sys
-import tomllib
 from pathlib import Path
 
-import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -20,9 +13,8 @@ from proxmo.envs.base import Task
 from proxmo.evaluation.evaluate import evaluate
 from proxmo.policies.builtin import train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy
-from proxmo.training.batch import rows_of
 from proxmo.training.session import Reporter
-from proxmo.training.sft import SftConfig, fine_tune, tokenized, weighted
+from proxmo.training.sft import SftConfig, Turn, fine_tune, lesson
 from proxmo.training.trainer import train
 
 WORDS = ("red", "green", "blue")
@@ -100,14 +92,12 @@ def save_tiny_model(folder: Path, context="conversation") -> None:
     settings = PromptSettings(context, "compact", max_prompt_tokens=64, max_response_tokens=3)
     policy = TransformersPolicy(model, tokenizer, settings)
     said = [
-        [("", f"say {asked}", first), ("", "again", second)]
+        [Turn("", f"say {asked}", first), Turn("", "again", second)]
         for asked in WORDS
         for first in WORDS
         for second in WORDS
     ]
-    shown = [tokenized(policy, turns, str(number)) for number, turns in enumerate(said)]
-    rows = [weighted(row, 0.0) for row in rows_of(shown, np.ones(2 * len(shown)))]
-    fine_tune(model, rows * 30, SftConfig(batch_tokens=128, learning_rate=1e-2))
+    fine_tune(model, lesson(policy, said * 30, 0.0), SftConfig(batch_tokens=128))
     policy.save(folder)
 
 
@@ -154,15 +144,8 @@ class Slayer(Reporter):
         self._reached("evaluated", update)
 
 
-def main():
+def run_until_killed(config: TrainConfig, moment: str, update: int) -> None:
+    """Train in this process, which dies at that moment."""
     torch.set_num_threads(1)
     register()
-    config = parse_config(tomllib.loads(sys.stdin.read()), where="stdin")
-    reporter = Reporter()
-    if len(sys.argv) > 2:
-        reporter = Slayer(sys.argv[1], int(sys.argv[2]))
-    train(config, evaluate=evaluate_toy, reporter=reporter)
-
-
-if __name__ == "__main__":
-    main()
+    train(config, evaluate=evaluate_toy, reporter=Slayer(moment, update))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 PAD, END, ACT = "<|pad|>", "<|end|>", "<|act|>"
+
+_NUMBERED = re.compile(r"\b([a-z]+) [0-9]+\b")
 
 # "observation<|act|>action<|end|>observation<|act|>…": a dialogue with nothing around it.
 CHAT_TEMPLATE = (
@@ -20,16 +23,15 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int = 2048) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Sequence[str], vocabulary: int = 2048) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer fitted to an environment's own texts.
 
-    Byte-level, so that no text is unknown to it; digits stand alone, so that "shelf 12"
-    shares its tokens with "shelf 1" and "cabinet 2".
+    Byte-level, so that no text is unknown to it. A thing and its number, "cabinet 12", is
+    one token at best, and so is a phrase between things, ". In it, you see a": a small model
+    then copies a name in one piece, and a dialogue is a third as long as in words.
     """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
-    )
+    tokenizer.pre_tokenizer = _pre_tokenizer(texts)  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
@@ -45,6 +47,24 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int = 2048) -> PreTrainedT
         additional_special_tokens=[ACT],
         chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,
+    )
+
+
+def _pre_tokenizer(texts: Iterable[str]) -> pre_tokenizers.PreTokenizer:
+    """Splits a text around the names of things, which are the words that numbers follow."""
+    names = {name for text in texts for name in _NUMBERED.findall(text)}
+    if not names:
+        return pre_tokenizers.ByteLevel(add_prefix_space=False)  # into words
+    # Longer names first: the first alternative that fits is taken.
+    either = "|".join(
+        re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name))
+    )
+    thing = Regex(rf" ?\b(?:{either})\b(?: [0-9]+)?")
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(thing, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
 
 

@@ -317,10 +317,20 @@ class _Conversations:
             for rows in _alike([len(tokens) for tokens in fed], policy.device)
         ]
         everyone = torch.arange(len(fed), device=policy.device)
+
+        def advance(tokens: torch.Tensor, alive: torch.Tensor) -> torch.Tensor:
+            if 2 * int(alive.sum()) > len(alive):  # a part of the cache would have to be copied
+                return forward(everyone, tokens[:, None], alive.long())
+            rows = everyone[alive]
+            logits = forward(rows, tokens[rows, None], torch.ones_like(rows))
+            spread = logits.new_zeros(len(alive), logits.shape[-1])
+            spread[rows] = logits
+            return spread
+
         order = torch.cat([rows for rows, _ in read]).argsort()
         said = decode(
             torch.cat([logits for _, logits in read])[order],
-            lambda tokens, alive: forward(everyone, tokens[:, None], alive.long()),
+            advance,
             [self._rngs[row] for row in self._live],
             limits=limits,
             end_ids=policy.chat.end_ids,

@@ -80,6 +80,9 @@ class Session:
         """Updates made."""
         self.opened = False
         self._updating = False
+        self._evaluated: set[int] = set()
+        """Updates after which an evaluation is recorded. Not looked up in the file, which one
+        process may have written to before another looks."""
         self._seconds: dict[str, float] = {}
         tracker = config.run.tracker
         if tracker != "none" and find_spec(tracker) is None:
@@ -93,11 +96,14 @@ class Session:
         config = self.config
         found = _resumable(self.resumed_from, config) if self.resumed_from else None
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
-        torch.manual_seed(config.run.seed)  # of LoRA's first weights, alike on all processes
         with self.accelerator.main_process_first():
             source = self._starting_model(found)
+            # Of LoRA's first weights: alike on all processes and after a resume, though only one
+            # of them may just have trained the built-in policy.
+            torch.manual_seed(config.run.seed)
             policy = load_policy(dataclasses.replace(config.policy, model=source), trainable=True)
-        policy.keep_reference()
+        if config.optim.kl > 0:
+            policy.keep_reference()
         self.policy = policy
         self.optimizer = torch.optim.AdamW(
             [parameter for parameter in policy.model.parameters() if parameter.requires_grad],
@@ -106,13 +112,15 @@ class Session:
         )
         self.run = found or self._new_folder()
         if self.accelerator.is_main_process:
+            self.run.write_config(config)  # first: a folder with settings can be resumed
             if config.policy.model == BUILTIN and not self.run.start.exists():
                 with whole(self.run.start) as path:
                     shutil.copytree(source, path)
-            self.run.write_config(config)
         if found is not None:
             self._go_on()
         self.accelerator.wait_for_everyone()
+        self._evaluated = {line["update"] for line in self.run.read_evaluations()}
+        self.accelerator.wait_for_everyone()  # before the first process adds to them
         self._open_tracker()
         self.opened = True
         if self.accelerator.is_main_process:
@@ -175,15 +183,15 @@ class Session:
         self, metrics: dict[str, float], trajectories: Sequence[Trajectory], credit: Credit
     ) -> None:
         """Count the update that was just made and write down all that is known of it."""
-        self.done += 1
+        update = self.done + 1
         metrics = metrics | self._seconds
         if self.accelerator.is_main_process:
             if self.config.run.save_trajectories:
-                self.run.write_trajectories(self.done, trajectories, credit)
-            self.run.append_metrics(self.done, metrics)
-            self.reporter.updated(self.done, metrics)
-        self.accelerator.log(metrics, step=self.done)
-        self._updating = False
+                self.run.write_trajectories(update, trajectories, credit)
+            self.run.append_metrics(update, metrics)
+            self.reporter.updated(update, metrics)
+        self.accelerator.log(metrics, step=update)
+        self.done, self._updating = update, False
         if self.done % self.config.run.checkpoint_every == 0:
             self.save()
 
@@ -191,10 +199,11 @@ class Session:
         """Whether the policy is to be evaluated as it is now, and was not yet."""
         every, updates = self.config.run.eval_every, self.config.optim.updates
         due = self.done in (0, updates) or (every > 0 and self.done % every == 0)
-        return due and all(line["update"] != self.done for line in self.run.read_evaluations())
+        return due and self.done not in self._evaluated
 
     def record_evaluation(self, evaluate: Evaluate) -> None:
         """Evaluate on the first process; the others wait."""
+        self._evaluated.add(self.done)
         if self.accelerator.is_main_process:
             evaluation = evaluate(self.policy)
             self.run.append_evaluation(self.done, evaluation)

@@ -1,0 +1,218 @@
+"""A run that is killed at any moment and resumed ends as if nothing had happened."""
+
+import json
+import multiprocessing
+import signal
+from multiprocessing import forkserver
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from safetensors.torch import load_file
+from toy import Slayer, evaluate_toy, run_until_killed, toy_config
+
+from proxmo.config import load_config
+from proxmo.errors import InputError
+from proxmo.training.session import Reporter
+from proxmo.training.trainer import train
+
+
+@pytest.fixture(scope="module")
+def killed():
+    """Trains in a process of its own until it kills itself: `killed(config, moment, update)`."""
+    processes = multiprocessing.get_context("forkserver")
+    # PyTorch is imported once, in the process that the others are forked from.
+    processes.set_forkserver_preload(["toy"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        forkserver.ensure_running()
+
+    def run(config, moment, update):
+        process = processes.Process(target=run_until_killed, args=(config, moment, update))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+
+    return run
+
+
+def without_clock(path):
+    """The records of a file of metrics, but for how long things took."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [{k: v for k, v in line.items() if not k.startswith("seconds/")} for line in lines]
+
+
+def assert_same_run(folder, expected, files=("metrics.jsonl", "evaluations.jsonl")):
+    for name in files:
+        assert without_clock(folder / name) == without_clock(expected / name)
+    tables = sorted(path.name for path in (expected / "trajectories").iterdir())
+    assert sorted(path.name for path in (folder / "trajectories").iterdir()) == tables
+    for name in tables:
+        ours, theirs = (pq.read_table(run / "trajectories" / name) for run in (folder, expected))
+        assert ours.equals(theirs)
+    ours, theirs = (load_file(run / "model" / "model.safetensors") for run in (folder, expected))
+    assert ours.keys() == theirs.keys()
+    assert all(bool((ours[name] == theirs[name]).all()) for name in ours)
+    assert not list(folder.rglob(".unfinished-*"))
+
+
+@pytest.mark.parametrize(
+    ("moment", "update"),
+    [
+        ("evaluated", 0),
+        ("rollout", 1),
+        ("updated", 1),
+        ("rollout", 3),
+        ("optimizing", 3),
+        ("updated", 3),
+        ("evaluated", 2),
+        ("evaluated", 4),
+    ],
+)
+def test_a_killed_run_resumes_to_the_same_end(model, undisturbed, killed, tmp_path, moment, update):
+    config = toy_config(model, tmp_path / "run")
+    killed(config, moment, update)
+    result = train(config, resume=tmp_path / "run", evaluate=evaluate_toy)
+    assert_same_run(tmp_path / "run", undisturbed)
+    assert [line["update"] for line in result.metrics] == [1, 2, 3, 4]
+    assert [line["update"] for line in result.evaluations] == [0, 2, 4]
+
+
+def test_a_run_with_rare_checkpoints_repeats_what_came_after_the_last(
+    model, undisturbed, killed, tmp_path
+):
+    rare = {"eval_every": 2, "checkpoint_every": 2, "keep_checkpoints": 1}
+    config = toy_config(model, tmp_path / "run", run={**rare, "out": str(tmp_path / "run")})
+    killed(config, "optimizing", 4)
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["update_00002"]
+    assert [line["update"] for line in without_clock(tmp_path / "run/metrics.jsonl")] == [1, 2, 3]
+    begun = Recorder()
+    train(config, resume=tmp_path / "run", evaluate=evaluate_toy, reporter=begun)
+    assert begun.done == [2]
+    assert_same_run(tmp_path / "run", undisturbed)
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["update_00004"]
+
+
+def test_a_run_killed_twice_resumes_twice(model, undisturbed, killed, tmp_path):
+    config = toy_config(model, tmp_path / "run")
+    killed(config, "optimizing", 2)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, resume=tmp_path / "run", evaluate=evaluate_toy, reporter=Stopper(3))
+    train(config, resume=tmp_path / "run", evaluate=evaluate_toy)
+    assert_same_run(tmp_path / "run", undisturbed)
+
+
+def test_half_written_files_vanish(model, undisturbed, killed, tmp_path):
+    run = tmp_path / "run"
+    config = toy_config(model, run)
+    killed(config, "optimizing", 3)
+    for name in ("metrics.jsonl", "evaluations.jsonl"):
+        with (run / name).open("a") as stream:
+            stream.write('{"update": 3, "rollout/succ')
+    for name in ("model", "checkpoints/.unfinished-update_00003"):
+        (run / name).mkdir()
+    (run / "model").rename(run / ".unfinished-model")
+    (run / "trajectories" / ".unfinished-update_00003.parquet").write_bytes(b"PAR1")
+    train(config, resume=run, evaluate=evaluate_toy)
+    assert_same_run(run, undisturbed)
+
+
+def test_a_finished_run_goes_on_to_more_updates(model, undisturbed, tmp_path):
+    run = tmp_path / "run"
+    train(toy_config(model, run, optim={"updates": 2}), evaluate=evaluate_toy)
+    longer = toy_config(model, run, optim={"updates": 4})
+    train(longer, resume=run, evaluate=evaluate_toy)
+    assert_same_run(run, undisturbed)
+    assert load_config(run / "config.toml") == longer
+
+
+def test_a_finished_run_resumed_as_it_is_stays_as_it_is(model, undisturbed, tmp_path):
+    run = tmp_path / "run"
+    config = toy_config(model, run)
+    train(config, evaluate=evaluate_toy)
+    train(config, resume=run, evaluate=evaluate_toy)
+    assert_same_run(run, undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("section", "setting"),
+    [
+        ("optim", {"learning_rate": 1e-3}),
+        ("rollout", {"group_size": 2}),
+        ("credit", {"method": "grpo"}),
+        ("policy", {"lora_rank": 4}),
+        ("env", {"max_steps": 1}),
+        ("run", {"seed": 1}),
+    ],
+)
+def test_another_setting_is_refused_by_name(model, undisturbed, section, setting):
+    config = toy_config(model, undisturbed, **{section: setting})
+    before = (undisturbed / "config.toml").read_text()
+    with pytest.raises(InputError, match=rf"{section}\.{next(iter(setting))} = .*start a new run"):
+        train(config, resume=undisturbed)
+    assert (undisturbed / "config.toml").read_text() == before
+
+
+def test_a_folder_that_is_in_use_is_not_written_to(model, undisturbed):
+    with pytest.raises(InputError, match=rf"--out {undisturbed} exists.*--resume {undisturbed}"):
+        train(toy_config(model, undisturbed))
+
+
+def test_a_file_is_no_run_folder(model, tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(InputError, match="exists"):
+        train(toy_config(model, tmp_path / "run"))
+
+
+def test_an_empty_folder_is_taken(model, tmp_path):
+    (tmp_path / "run").mkdir()
+    result = train(toy_config(model, tmp_path / "run", optim={"updates": 0}))
+    assert result.folder == tmp_path / "run"
+
+
+def test_runs_without_a_name_are_numbered(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = toy_config(model, tmp_path, optim={"updates": 0}, run={"out": None})
+    folders = [str(train(settings).folder) for _ in range(2)]
+    assert folders == ["runs/toy-proxmo-1", "runs/toy-proxmo-2"]
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_what_is_no_run_is_not_resumed(model, tmp_path, made):
+    if made:
+        (tmp_path / "run").mkdir()
+    with pytest.raises(InputError, match=r"is not a run: it has no config\.toml"):
+        train(toy_config(model, tmp_path / "run"), resume=tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_model_is_refused(model, undisturbed, tmp_path, killed):
+    run = tmp_path / "run"
+    config = toy_config(model, run, policy={"lora_rank": 2})
+    killed(config, "rollout", 2)
+    path = run / "checkpoints" / "update_00001"
+    (path / "weights.safetensors").write_bytes(
+        (undisturbed / "checkpoints" / "update_00004" / "weights.safetensors").read_bytes()
+    )
+    with pytest.raises(InputError, match="is of another model"):
+        train(config, resume=run)
+
+
+class Recorder(Reporter):
+    """Notes after how many updates the run began."""
+
+    def __init__(self):
+        self.done = []
+
+    def begun(self, folder, done):
+        self.done.append(done)
+
+
+class Stopper(Slayer):
+    """Presses Ctrl-C in the rollout of an update."""
+
+    def __init__(self, update):
+        super().__init__("rollout", update)
+
+    def _reached(self, moment, update):
+        if (moment, update) == (self.moment, self.update):
+            raise KeyboardInterrupt

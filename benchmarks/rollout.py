@@ -1,0 +1,116 @@
+"""What a rollout costs in each context: window against conversation, on the same episodes.
+
+    uv run python benchmarks/rollout.py [--model MODEL] [--tasks 16] [--stumble 0.5]
+
+Both contexts play the very same episodes: the expert's actions are sent to the environment,
+whatever the model says, and the model reads and writes as much as it would have to. So the
+times differ by the context alone. Prints a table; the model is by default an untrained one
+of the built-in policy's size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from proxmo.config import PolicyConfig
+from proxmo.envs import registry
+from proxmo.policies.builtin import make_model, train_tokenizer
+from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
+from proxmo.training.batch import micro_batches, rows_of
+from proxmo.training.loss import response_logprobs
+from proxmo.training.sft import Turn, demonstrate, tokenized
+from proxmo.types import Context
+
+CONTEXTS: tuple[Context, ...] = ("window", "conversation")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Cost of a rollout, window and conversation.")
+    parser.add_argument("--model", help="model to measure; none: an untrained built-in one")
+    parser.add_argument("--tasks", type=int, default=16, help="episodes that run side by side")
+    parser.add_argument("--stumble", type=float, default=0.5, help="share of random actions")
+    options = parser.parse_args()
+    spec = registry.get("alfworld")
+    tasks = spec.load_tasks("train", None, seed=0, count=options.tasks)
+    # An expert that stumbles plays episodes of the length that an untrained policy plays.
+    episodes = demonstrate(
+        spec, [tasks[i] for i in range(len(tasks))], seed=0, stumble=options.stumble
+    )
+    turns = sum(map(len, episodes))
+    print(f"{len(episodes)} episodes, {turns} turns\n")
+    print(f"{'context':<14}{'generate':>10}{'learn':>10}{'both':>10}{'tokens learnt from':>21}")
+    totals = {}
+    with TemporaryDirectory() as folder:
+        model = options.model or _untrained(episodes, Path(folder))
+        for context in CONTEXTS:
+            config = PolicyConfig(model=model, context=context, prompt="compact")
+            policy = load_policy(config)
+            generate, learn = _generate(policy, episodes), _learn(policy, episodes)
+            totals[context] = generate + learn
+            rows = _rows(policy, episodes)
+            print(
+                f"{context:<14}{generate:>8.2f} s{learn:>8.2f} s{totals[context]:>8.2f} s"
+                f"{sum(map(len, rows)):>21,}"
+            )
+    ratio = totals["conversation"] / totals["window"]
+    print(f"\nconversation / window: {ratio:.2f}")
+
+
+def _untrained(episodes: list[list[Turn]], folder: Path) -> str:
+    texts = [
+        text for turns in episodes for turn in turns for text in (turn.observation, turn.action)
+    ]
+    tokenizer = train_tokenizer(texts)
+    settings = PromptSettings("conversation", "compact", max_response_tokens=12)
+    TransformersPolicy(make_model(tokenizer, 0), tokenizer, settings).save(folder)
+    return str(folder)
+
+
+def _generate(policy: TransformersPolicy, episodes: list[list[Turn]]) -> float:
+    """Seconds to respond to every observation of the episodes, all episodes side by side."""
+    rngs = [np.random.default_rng(number) for number in range(len(episodes))]
+    began = time.perf_counter()
+    dialogue = policy.open(rngs, temperature=1.0, greedy=False)
+    for step in range(max(map(len, episodes))):
+        live = [number for number, turns in enumerate(episodes) if len(turns) > step]
+        prompts = [_prompt(policy, episodes[number], step) for number in live]
+        dialogue.respond(live, prompts)
+    return time.perf_counter() - began
+
+
+def _prompt(policy: TransformersPolicy, turns: list[Turn], step: int) -> str:
+    turn = turns[step]
+    if policy.context == "window":
+        past = [(earlier.observation, earlier.action) for earlier in turns[:step]]
+        return policy.prompter.window(turn.goal, past, turn.observation, ())
+    if step == 0:
+        return policy.prompter.opening(turn.goal, turn.observation, ())
+    return policy.prompter.following(turn.observation, ())
+
+
+def _rows(policy: TransformersPolicy, episodes: list[list[Turn]]) -> list:
+    trajectories = [tokenized(policy, turns, str(n)) for n, turns in enumerate(episodes)]
+    return rows_of(trajectories, np.ones(sum(map(len, episodes))))
+
+
+def _learn(policy: TransformersPolicy, episodes: list[list[Turn]]) -> float:
+    """Seconds for loss and gradient of every action of the episodes."""
+    batches = micro_batches(_rows(policy, episodes), 16384)
+    began = time.perf_counter()
+    for batch in batches:
+        with policy.learning():
+            response_logprobs(policy.model, batch.to(policy.device)).mean().backward()
+    seconds = time.perf_counter() - began
+    policy.model.zero_grad()
+    return seconds
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    main()

@@ -1,0 +1,66 @@
+"""What a policy reads, and what is read of its response."""
+
+import pytest
+
+from proxmo.prompts import Prompter
+
+PAST = [("room", "go north"), ("hall", "go east"), ("kitchen", "take cup")]
+
+
+def test_compact_shows_the_observation_alone():
+    prompter = Prompter("compact")
+    assert prompter.opening("find a cup", "room", ["look"]) == "room"
+    assert prompter.following("hall", ["look"]) == "hall"
+
+
+def test_think_tells_the_goal_once_and_the_actions_each_turn():
+    prompter = Prompter("think")
+    opening = prompter.opening("find a cup", "room", ["look", "go north"])
+    assert "<think>" in opening and "<action>" in opening
+    assert opening.endswith(
+        "Your task is to: find a cup\n\nObservation: room\nAdmissible actions: 'look', 'go north'"
+    )
+    assert prompter.following("hall", ["look"]) == "Observation: hall\nAdmissible actions: 'look'"
+    assert prompter.following("hall", []) == "Observation: hall"
+
+
+@pytest.mark.parametrize(
+    ("history", "told"),
+    [
+        (0, ""),
+        (2, "hall\n> go east\nkitchen\n> take cup\n"),
+        (9, "room\n> go north\nhall\n> go east\nkitchen\n> take cup\n"),
+    ],
+)
+def test_a_compact_window_tells_the_last_turns(history, told):
+    window = Prompter("compact", history).window("find a cup", PAST, "table", ["look"])
+    assert window == f"Your task is to: find a cup\n\n{told}table"
+
+
+def test_a_think_window_numbers_turns_from_the_start_of_the_episode():
+    window = Prompter("think", 2).window("find a cup", PAST, "table", ["look"])
+    assert "You have acted 3 times" in window
+    assert "Observation 2: hall\nAction 2: go east\nObservation 3: kitchen" in window
+    assert "room" not in window
+    assert window.endswith("Observation: table\nAdmissible actions: 'look'")
+
+
+def test_a_think_window_without_a_past_is_the_opening():
+    prompter = Prompter("think")
+    assert prompter.window("win", [], "room", ["look"]) == prompter.opening("win", "room", ["look"])
+
+
+@pytest.mark.parametrize(
+    ("style", "response", "action", "valid"),
+    [
+        ("compact", " go north\n", "go north", True),
+        ("compact", " \n", "", False),
+        ("think", "<think>hm</think><action> look </action>", "look", True),
+        ("think", "<action>look</action>", "look", False),
+        ("think", "<think>a</think><action>no</action><action>yes</action>", "yes", True),
+        ("think", "<think>a</think> look", "<think>a</think> look", False),
+        ("think", "x" * 200 + "end", "x" * 97 + "end", False),
+    ],
+)
+def test_parsing(style, response, action, valid):
+    assert Prompter(style).parse(response) == (action, valid)

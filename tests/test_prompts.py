@@ -16,7 +16,8 @@ def test_compact_shows_the_observation_alone():
 def test_think_tells_the_goal_once_and_the_actions_each_turn():
     prompter = Prompter("think")
     opening = prompter.opening("find a cup", "room", ["look", "go north"])
-    assert "<think>" in opening and "<action>" in opening
+    assert "<think>" in opening
+    assert "<action>" in opening
     assert opening.endswith(
         "Your task is to: find a cup\n\nObservation: room\nAdmissible actions: 'look', 'go north'"
     )

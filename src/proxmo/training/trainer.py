@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from proxmo.training.files import is_disk_full
 from proxmo.training.metrics import rollout_metrics
 from proxmo.training.session import Evaluate, Reporter, Session
 from proxmo.training.update import update_policy
+from proxmo.types import Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def _loop(
                 on_progress=partial(session.reporter.rollout, update),
             )
             trajectories = session.gather(own, drawn)
+        _require_tokens(trajectories)
         with session.timed("credit"):
             credit = estimator(Steps.from_trajectories(trajectories))
         with session.updating():
@@ -114,6 +117,15 @@ def _loop(
                 )
             metrics = rollout_metrics(trajectories) | credit.diagnostics | metrics
             session.record_update(metrics, trajectories, credit)
+
+
+def _require_tokens(trajectories: Sequence[Trajectory]) -> None:
+    """Raise `ProxmoError` when no episode has a sampled token: there is nothing to learn from."""
+    if any(step.response_ids for trajectory in trajectories for step in trajectory.steps):
+        return
+    errors = [trajectory.error for trajectory in trajectories if trajectory.error is not None]
+    why = f"the first error was: {errors[0]}" if errors else "every prompt filled the context"
+    raise ProxmoError(f"none of {len(trajectories)} episodes got as far as a response; {why}")
 
 
 def make_estimator(config: CreditConfig, group_size: int) -> Estimator:

@@ -1,0 +1,120 @@
+"""Two processes that share the work come to what one process comes to alone."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomli_w
+import torch
+from safetensors.torch import load_file, save_file
+from toy import evaluate_toy, register, toy_config
+
+from proxmo.config import TrainConfig, config_dict, load_config
+from proxmo.training import update
+from proxmo.training.trainer import train
+
+COMPARED = ("optim/grad_norm", "optim/loss", "optim/kl", "rollout/success_rate")
+
+
+def train_and_keep_gradients(config: TrainConfig, kept: Path) -> None:
+    """Train, and write to `kept` every parameter's gradient of every step, summed."""
+    gradients = {}
+    summed = update.sum_gradients
+
+    def keep(parameters, accelerator):
+        summed(parameters, accelerator)
+        step = len({name.split("/")[0] for name in gradients})
+        for number, parameter in enumerate(parameters):
+            gradients[f"{step}/{number}"] = parameter.grad.clone()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(update, "sum_gradients", keep)
+        train(config, evaluate=evaluate_toy)
+    save_file(gradients, kept)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def runs(model, tmp_path_factory):
+    """Folders of the same run, by one process and by two."""
+    folder = tmp_path_factory.mktemp("processes")
+    alone, shared = (
+        toy_config(model, folder / name, optim={"updates": 2}) for name in ("alone", "shared")
+    )
+    train_and_keep_gradients(alone, folder / "alone.safetensors")
+    settings = folder / "shared.toml"
+    settings.write_text(tomli_w.dumps(config_dict(shared)))
+    common = {
+        **os.environ,
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "ACCELERATE_USE_CPU": "true",
+        "OMP_NUM_THREADS": "1",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(settings), str(folder / f"{rank}.safetensors")],
+            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        for process in processes:
+            _, said = process.communicate(timeout=120)
+            assert process.returncode == 0, said
+    finally:
+        for process in processes:
+            process.kill()
+    return folder
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_two_processes_measure_what_one_does(runs):
+    alone, shared = (lines(runs / name / "metrics.jsonl") for name in ("alone", "shared"))
+    assert len(alone) == len(shared) == 2
+    for ours, theirs in zip(shared, alone, strict=True):
+        assert [ours[key] for key in COMPARED] == pytest.approx(
+            [theirs[key] for key in COMPARED], rel=1e-4, abs=1e-7
+        )
+    alone, shared = (lines(runs / name / "evaluations.jsonl") for name in ("alone", "shared"))
+    assert [line["overall"]["success"] for line in shared] == [
+        line["overall"]["success"] for line in alone
+    ]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_each_process_has_the_gradients_of_one(runs, rank):
+    alone, shared = (load_file(runs / f"{name}.safetensors") for name in ("alone", rank))
+    assert alone.keys() == shared.keys()
+    for name, gradient in alone.items():
+        torch.testing.assert_close(shared[name], gradient, rtol=1e-4, atol=1e-6)
+    assert any(gradient.abs().max() > 1e-3 for gradient in alone.values())
+
+
+def test_two_processes_end_with_the_weights_of_one(runs):
+    alone, shared = (
+        load_file(runs / name / "model" / "model.safetensors") for name in ("alone", "shared")
+    )
+    for name, weight in alone.items():
+        torch.testing.assert_close(shared[name], weight, rtol=0, atol=1e-5)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    register()
+    train_and_keep_gradients(load_config(Path(sys.argv[1])), Path(sys.argv[2]))

@@ -1,0 +1,66 @@
+"""Every task is played by every member of its group, and every episode comes back."""
+
+from proxmo.envs.base import Task
+from proxmo.policies.scripted import ScriptedPolicy
+from proxmo.rollout import rollout
+
+
+class Countdown:
+    """Ends after as many steps as the task says; breaks where the task says."""
+
+    def reset(self, *, seed=None, options=None):
+        self.left, self.breaks = options["steps"], options.get("breaks")
+        if self.breaks == "reset":
+            raise OSError("no such room")
+        return f"seed {seed}", {"admissible_actions": (), "goal": "wait"}
+
+    def step(self, action):
+        self.left -= 1
+        if self.breaks == "step" and self.left == 0:
+            raise RuntimeError("the floor gave way")
+        over = self.left == 0
+        return "again", 1.0, over, False, {"success": over, "admissible_actions": ()}
+
+
+def play(options, seed=0, group_size=2):
+    asked = []
+
+    def act(row, turn, prompt):
+        asked.append((turn, row))
+        return "wait"
+
+    tasks = [Task(f"t{n}", "count", table) for n, table in enumerate(options)]
+    return rollout(ScriptedPolicy(act), Countdown, tasks, group_size=group_size, seed=seed), asked
+
+
+def test_trajectories_are_ordered_by_task_then_member():
+    played, _ = play([{"steps": 3}, {"steps": 1}])
+    assert [t.id for t in played] == ["t0#0", "t0#1", "t1#0", "t1#1"]
+    assert [t.group for t in played] == ["t0", "t0", "t1", "t1"]
+    assert [len(t.steps) for t in played] == [3, 3, 1, 1]
+    assert all(t.success and not t.truncated for t in played)
+
+
+def test_a_group_shares_its_start_and_no_other_group_does():
+    first, twin, other, _ = play([{"steps": 1}, {"steps": 1}])[0]
+    assert first.seed == twin.seed != other.seed
+    assert first.steps[0].observation == twin.steps[0].observation == f"seed {first.seed}"
+    assert play([{"steps": 1}], seed=1)[0][0].seed != first.seed
+    assert play([{"steps": 1}])[0][0].seed == first.seed
+
+
+def test_episodes_that_ended_are_asked_no_more():
+    _, asked = play([{"steps": 3}, {"steps": 1}], group_size=1)
+    assert asked == [(0, 0), (0, 1), (1, 0), (2, 0)]
+
+
+def test_an_environment_that_breaks_costs_its_own_episode_only():
+    options = [{"steps": 2}, {"steps": 2, "breaks": "reset"}, {"steps": 2, "breaks": "step"}]
+    whole, unborn, broken = play(options, group_size=1)[0]
+    assert (whole.success, whole.error) == (True, None)
+    assert (unborn.success, unborn.truncated) == (False, True)
+    assert unborn.error == "OSError: no such room"
+    assert [step.response_ids for step in unborn.steps] == [()]
+    assert (broken.success, broken.truncated) == (False, True)
+    assert broken.error == "RuntimeError: the floor gave way"
+    assert [(step.reward, step.valid) for step in broken.steps] == [(1.0, True), (0.0, False)]

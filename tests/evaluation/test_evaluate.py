@@ -31,6 +31,7 @@ class Doors:
     """Opens for "open"; three steps at most."""
 
     def reset(self, *, seed=None, options=None):
+        assert options is not None
         self.steps, self.key = 0, options["key"]
         return "A door.", {"admissible_actions": ["open", "wait"], "goal": "get out"}
 

@@ -1,10 +1,12 @@
 """The loss's parts, against numbers worked by hand and plain per-row log-probabilities."""
 
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from proxmo.training.batch import Row, micro_batches, pad, rows_of
@@ -41,8 +43,15 @@ def test_k3_is_zero_where_policies_agree_and_positive_elsewhere():
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_logprobs_are_those_of_each_row_alone(temperature):
     torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2}
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=11, num_hidden_layers=2, **sizes)).eval()
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=11,
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+        )
+    ).eval()
     rows = [row([1, 2, 3, 4, 5, 6], [0, 0, 1, 0, 1, 1]), row([7, 8, 9], [0, 1, 1])]
     expected = []
     for r in rows:
@@ -60,7 +69,8 @@ def test_only_positions_that_predict_a_response_reach_the_last_layer():
         asked.append(logits_to_keep.tolist())
         return SimpleNamespace(logits=torch.zeros(len(input_ids), len(logits_to_keep), 11))
 
-    found = response_logprobs(model, pad([row([1, 2, 3, 4], [0, 0, 1, 0]), row([5, 6], [0, 1])]))
+    rows = [row([1, 2, 3, 4], [0, 0, 1, 0]), row([5, 6], [0, 1])]
+    found = response_logprobs(cast(nn.Module, model), pad(rows))
     assert asked == [[0, 1]]
     assert found.tolist() == pytest.approx([-np.log(11)] * 2)
 

@@ -16,6 +16,7 @@ from proxmo.policies.transformers import PromptSettings, TransformersPolicy
 from proxmo.training.session import Reporter
 from proxmo.training.sft import SftConfig, Turn, fine_tune, lesson
 from proxmo.training.trainer import train
+from proxmo.types import Context
 
 WORDS = ("red", "green", "blue")
 
@@ -73,7 +74,7 @@ def register():
         )
 
 
-def save_tiny_model(folder: Path, context="conversation") -> None:
+def save_tiny_model(folder: Path, context: Context = "conversation") -> None:
     """A model that says colours, without regard to which one it is asked for."""
     tokenizer = train_tokenizer([f"say {word} again" for word in WORDS] * 9, vocabulary=280)
     torch.manual_seed(0)
@@ -117,7 +118,7 @@ def toy_config(model: Path, out: Path, **sections) -> TrainConfig:
 
 
 def evaluate_toy(policy):
-    tasks = list(ToyTasks(6))
+    tasks = [ToyTasks(6)[number] for number in range(6)]
     return evaluate(policy, lambda: ToyEnv(), tasks, seed=1).to_dict()
 
 

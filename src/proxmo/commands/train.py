@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -47,7 +48,9 @@ def main(arguments: Sequence[str]) -> None:
     from proxmo.commands.watch import Watcher, show_result
     from proxmo.training.trainer import train
 
-    console = Console(highlight=False, soft_wrap=True)
+    # Of several processes that train together, the first one speaks.
+    first = os.environ.get("RANK", "0") == "0"
+    console = Console(highlight=False, soft_wrap=True, quiet=not first)
     with Watcher(console, config.optim.updates) as watcher:
         result = train(
             config,
@@ -55,7 +58,8 @@ def main(arguments: Sequence[str]) -> None:
             resume=options.resume,
             reporter=watcher,
         )
-    show_result(console, config, result, result.folder / CURVE_FILE)
+    if first:
+        show_result(console, config, result, result.folder / CURVE_FILE)
 
 
 def _measure(config: TrainConfig) -> Callable[..., dict[str, Any]]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.utils import logging
 
 from proxmo.config import PolicyConfig
 from proxmo.errors import InputError
@@ -130,6 +131,7 @@ class TransformersPolicy:
 
         LoRA adapters are merged into a copy; the policy itself keeps them apart.
         """
+        logging.disable_progress_bar()
         model = self.model
         if self.is_lora:
             model = copy.deepcopy(model).merge_and_unload()
@@ -372,7 +374,6 @@ def load_policy(config: PolicyConfig, *, trainable: bool = False) -> Transformer
     Raises `InputError` when the model cannot be loaded.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -39,7 +39,7 @@ from proxmo.types import Step, Trajectory
 class SftConfig:
     """How the built-in policy is made."""
 
-    demonstrations: Positive = 3500
+    demonstrations: Positive = 6000
     """Episodes of the expert to learn from."""
     stumble: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of the expert's steps replaced by a random one, not to be learnt: what the expert
@@ -49,7 +49,7 @@ class SftConfig:
     learning_rate: PositiveFloat = 0.02
     """Peak of Muon's step for the layers' matrices; AdamW's, for all else, is a tenth of it.
     Both warm up over a tenth of the training and then fall along a cosine."""
-    batch_tokens: Positive = 1024
+    batch_tokens: Positive = 2048
     """Padded tokens per optimizer step."""
     observation_weight: Annotated[float, Field(ge=0)] = 0.5
     """Weight of an observation's tokens in the loss, an action's being 1: reading teaches

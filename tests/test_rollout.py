@@ -9,6 +9,7 @@ class Countdown:
     """Ends after as many steps as the task says; breaks where the task says."""
 
     def reset(self, *, seed=None, options=None):
+        assert options is not None
         self.left, self.breaks = options["steps"], options.get("breaks")
         if self.breaks == "reset":
             raise OSError("no such room")

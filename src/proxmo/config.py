@@ -127,7 +127,7 @@ class OptimConfig:
     """AdamW's step; none: 1e-6 for full-size models (paper), 1e-5 with LoRA, 3e-4 built-in."""
     epochs: Positive = 1
     """Passes over each batch of trajectories, at least 1."""
-    minibatches: Positive = 1
+    minibatches: Positive = 2
     """Optimizer steps per pass, at least 1."""
     clip_low: PositiveFloat = 0.2
     """PPO's clip range below 1."""
@@ -139,8 +139,9 @@ class OptimConfig:
     """Gradients are clipped to this norm."""
     weight_decay: NonNegativeFloat = 0.0
     """AdamW's weight decay."""
-    micro_batch_tokens: Positive = 16384
-    """Most padded tokens in one forward-backward pass."""
+    micro_batch_tokens: Positive | None = None
+    """Most padded tokens in one forward-backward pass; none: 16384 on a GPU, 2048 on a CPU, whose
+    caches they then fit."""
 
 
 @dataclass(frozen=True, config=_CLOSED)

@@ -18,12 +18,12 @@ from proxmo.config import TrainConfig, load_config
 from proxmo.envs import registry
 from proxmo.errors import InputError
 from proxmo.evaluation.tasks import sample_tasks
+from proxmo.training.records import config_file
 
 if TYPE_CHECKING:
     from proxmo.policies.base import Policy
     from proxmo.rollout import Progress
 
-CONFIG_FILE = "config.toml"
 CURVE_FILE = "learning_curve.png"
 
 
@@ -46,12 +46,14 @@ def main(arguments: Sequence[str]) -> None:
     measure = _measure(config)
     # Seconds of imports, torch among them: only once the options are right.
     from proxmo.commands.watch import Watcher, show_result
+    from proxmo.progress import Bars
     from proxmo.training.trainer import train
 
     # Of several processes that train together, the first one speaks.
     first = os.environ.get("RANK", "0") == "0"
     console = Console(highlight=False, soft_wrap=True, quiet=not first)
-    with Watcher(console, config.optim.updates) as watcher:
+    with Bars(console) as bars:
+        watcher = Watcher(console, bars, config.optim.updates)
         result = train(
             config,
             evaluate=partial(measure, on_progress=watcher.evaluation),
@@ -91,9 +93,7 @@ def _options(arguments: Sequence[str]) -> TrainOptions:
     given, _ = early.parse_known_args(arguments)
     if given.config and given.resume:
         raise InputError("--config and --resume exclude each other: a run has its own settings")
-    file = given.resume / CONFIG_FILE if given.resume else given.config
-    if given.resume and not file.is_file():
-        raise InputError(f"--resume {given.resume} is not a run: it has no {CONFIG_FILE}")
+    file = config_file(given.resume) if given.resume else given.config
     settings = TrainConfig() if file is None else load_config(file)
     return parse_options(
         TrainOptions, arguments, prog="proxmo train", default=TrainOptions(settings)

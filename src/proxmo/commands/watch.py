@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 
@@ -25,23 +24,11 @@ _ROLLOUT, _LOSS, _EVALUATION = "rollout", "policy update", "evaluation on unseen
 class Watcher(Reporter):
     """Shows training on a terminal: one line per update, bars for what is under way."""
 
-    def __init__(self, console: Console, updates: int) -> None:
+    def __init__(self, console: Console, bars: Bars, updates: int) -> None:
         self._console = console
         self._updates = updates
-        self._bars = Bars(console)
+        self._bars = bars
         self._began = time.perf_counter()
-
-    def __enter__(self) -> Self:
-        self._bars.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bars.__exit__(kind, error, traceback)
 
     def cold_start(self, progress: SftProgress) -> None:
         """Show the making of the built-in policy."""

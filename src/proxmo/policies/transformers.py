@@ -156,8 +156,8 @@ class TransformersPolicy:
         )
 
 
-class _Windows:
-    """Every turn is a fresh prompt; nothing is remembered between turns."""
+class _Episodes:
+    """Episodes that one policy plays side by side."""
 
     def __init__(
         self,
@@ -171,6 +171,10 @@ class _Windows:
         self._rngs = rngs
         self._temperature = temperature
         self._greedy = greedy
+
+
+class _Windows(_Episodes):
+    """Every turn is a fresh prompt; nothing is remembered between turns."""
 
     def respond(self, rows: Sequence[int], prompts: Sequence[str]) -> list[Response]:
         limit = self._policy.settings.max_prompt_tokens
@@ -234,7 +238,7 @@ class _Windows:
         return [policy._response(p, s) for p, s in zip(prompts, said, strict=True)]
 
 
-class _Conversations:
+class _Conversations(_Episodes):
     """Dialogues that grow: each token goes through the model once, its keys and values stay."""
 
     def __init__(
@@ -245,10 +249,7 @@ class _Conversations:
         temperature: float,
         greedy: bool,
     ) -> None:
-        self._policy = policy
-        self._rngs = rngs
-        self._temperature = temperature
-        self._greedy = greedy
+        super().__init__(policy, rngs, temperature=temperature, greedy=greedy)
         self._live = list(range(len(rngs)))
         """Episode of each row of the cache."""
         self._cache = SlotCache(

@@ -17,10 +17,11 @@ def whole(target: Path) -> Iterator[Path]:
     """A path to write a file or folder to, which becomes `target` when the block ends.
 
     Written beside the target, flushed to the disk, then renamed over it. When the block
-    raises, nothing of it remains and the target is as it was.
+    raises, nothing of it remains and the target is as it was. Processes that write the same
+    target do not meet: each has a name of its own for what is unfinished.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f"{_UNFINISHED}{target.name}")
+    unfinished = target.with_name(f"{_UNFINISHED}{os.getpid()}-{target.name}")
     _remove(unfinished)
     try:
         yield unfinished

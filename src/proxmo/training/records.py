@@ -20,6 +20,7 @@ import tomli_w
 
 from proxmo.config import TrainConfig, config_dict
 from proxmo.credit import Credit
+from proxmo.errors import InputError
 from proxmo.training.files import remove_unfinished, whole, write_text
 from proxmo.types import Trajectory
 
@@ -81,6 +82,14 @@ class RunFolder:
                 path.unlink()
         for folder in (self.folder, self.trajectories, self.checkpoints):
             remove_unfinished(folder)
+
+
+def config_file(folder: Path) -> Path:
+    """The settings of the run in `folder`; `InputError` when no run is there."""
+    file = folder / CONFIG_FILE
+    if not file.is_file():
+        raise InputError(f"--resume {folder} is not a run: it has no {CONFIG_FILE}")
+    return file
 
 
 def step_records(trajectories: Sequence[Trajectory], credit: Credit) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from proxmo.policies.transformers import TransformersPolicy, load_policy
 from proxmo.rollout import Progress
 from proxmo.training.checkpoint import found_checkpoints, load_checkpoint, save_checkpoint
 from proxmo.training.files import whole
-from proxmo.training.records import CONFIG_FILE, RunFolder
+from proxmo.training.records import RunFolder, config_file
 from proxmo.training.sft import SftConfig, SftProgress, cold_start
 from proxmo.types import Trajectory
 
@@ -36,8 +36,11 @@ Evaluate = Callable[[TransformersPolicy], dict[str, Any]]
 SMALL_MODEL = 50_000_000
 """Weights below which a model, such as the built-in one, takes the large learning rate."""
 
-CHANGEABLE = {"optim": {"updates"}, "run": {"keep_checkpoints", "save_trajectories", "out"}}
-"""Settings that a resumed run may be given anew: none of the numbers depend on them."""
+CHANGEABLE = {
+    "optim": {"updates", "micro_batch_tokens"},
+    "run": {"keep_checkpoints", "save_trajectories", "out", "tracker"},
+}
+"""Settings that a resumed run may be given anew: no number depends on them but by rounding."""
 
 
 class Reporter:
@@ -294,10 +297,7 @@ def new_folder(config: TrainConfig) -> Path:
 
 def _resumable(folder: Path, config: TrainConfig) -> RunFolder:
     """The run in `folder`, if it can go on with `config`."""
-    run = RunFolder(folder)
-    if not run.config_file.is_file():
-        raise InputError(f"--resume {folder} is not a run: it has no {CONFIG_FILE}")
-    before, now = config_dict(load_config(run.config_file)), config_dict(config)
+    before, now = config_dict(load_config(config_file(folder))), config_dict(config)
     for section in before.keys() | now.keys():
         old, new = before.get(section, {}), now.get(section, {})
         for key in sorted(old.keys() | new.keys()):
@@ -306,7 +306,7 @@ def _resumable(folder: Path, config: TrainConfig) -> RunFolder:
                     f"--resume {folder} began with {section}.{key} = {old.get(key)!r} and cannot "
                     f"go on with {new.get(key)!r}; start a new run for other settings"
                 )
-    return run
+    return RunFolder(folder)
 
 
 @contextmanager

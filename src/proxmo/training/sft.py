@@ -11,8 +11,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -31,6 +29,7 @@ from proxmo.errors import InputError
 from proxmo.policies.builtin import make_model, train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy
 from proxmo.training.batch import Batch, Row, micro_batches, rows_of
+from proxmo.training.files import whole
 from proxmo.training.loss import response_logprobs
 from proxmo.types import Step, Trajectory
 
@@ -300,14 +299,9 @@ def cold_start(
     if (target / "config.json").is_file():
         return target
     policy = make_policy(spec, games, config, max_steps=max_steps, report=report)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
-    try:
-        policy.save(unfinished)
-        unfinished.rename(target)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+    with whole(target) as path:
+        path.mkdir()
+        policy.save(path)
     return target
 
 

@@ -16,6 +16,10 @@ from proxmo.policies.transformers import TransformersPolicy
 from proxmo.training.batch import Batch, Row, micro_batches
 from proxmo.training.loss import k3_kl, ppo_clip, response_logprobs
 
+MICRO_BATCH_TOKENS = {"cpu": 2048, "cuda": 16384}
+"""Padded tokens of a forward-backward pass by kind of device. What a CPU works on should stay
+in its caches: with 16,384 the built-in policy's update takes a quarter longer."""
+
 
 @dataclass(slots=True)
 class _Sums:
@@ -54,6 +58,7 @@ def update_policy(
     Returns metrics `optim/...`, the same on every process.
     """
     rng = np.random.default_rng(seed)
+    limit = config.micro_batch_tokens or MICRO_BATCH_TOKENS[policy.device.type]
     sums, norms, done = _Sums(), [], 0
     for _ in range(config.epochs):
         order = rng.permutation(len(rows)) if config.minibatches > 1 else np.arange(len(rows))
@@ -61,7 +66,7 @@ def update_policy(
             minibatch = [rows[index] for index in chosen]
             tokens = sum(int(row.response_mask.sum()) for row in minibatch)
             own = _share(minibatch, accelerator)
-            for batch in micro_batches(own, config.micro_batch_tokens):
+            for batch in micro_batches(own, limit):
                 _backward(policy, batch.to(policy.device), config, temperature, tokens, sums)
                 done += len(batch.input_ids)
                 if on_progress is not None:
@@ -72,11 +77,14 @@ def update_policy(
 
 
 def step(optimizer: torch.optim.Optimizer, accelerator: Accelerator, max_norm: float) -> float:
-    """Sum the gradients over processes, clip them and take a step; the norm before clipping."""
+    """Sum the gradients over processes, clip them and take a step; the norm before clipping.
+
+    No step is taken when the norm is not finite: it would ruin every weight.
+    """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     sum_gradients(parameters, accelerator)
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_norm))
-    if math.isfinite(norm):  # one step on an overflow would ruin every weight
+    if math.isfinite(norm):
         optimizer.step()
     optimizer.zero_grad()
     return norm
@@ -138,5 +146,6 @@ def _metrics(sums: _Sums, norms: Sequence[float], accelerator: Accelerator) -> d
         "optim/clip_fraction": clipped / tokens,
         "optim/entropy": surprise / tokens,
         "optim/grad_norm": float(np.mean(norms)),
+        "optim/skipped_steps": float(np.sum(~np.isfinite(norms))),
         "optim/tokens": tokens,
     }

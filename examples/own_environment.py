@@ -23,6 +23,7 @@ from proxmo.config import (
     PolicyConfig,
     RolloutConfig,
     RunConfig,
+    SftConfig,
     TrainConfig,
 )
 from proxmo.envs import registry
@@ -30,7 +31,7 @@ from proxmo.envs.base import Info, Task
 from proxmo.evaluation.evaluate import evaluate
 from proxmo.policies.transformers import TransformersPolicy
 from proxmo.training.session import Reporter
-from proxmo.training.sft import SftConfig, cold_start
+from proxmo.training.sft import cold_start
 from proxmo.training.trainer import train
 
 UPDATES = 2

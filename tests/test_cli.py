@@ -78,7 +78,7 @@ def test_unknown_command_suggests_the_nearest(capsys):
         (PermissionError(13, "Permission denied", "/x"), 1, "Permission denied: '/x'"),
         (ModuleNotFoundError("no", name="tyro"), 2, "pip install 'proxmo[train]'"),
         (ModuleNotFoundError("no", name="tomli_w.x"), 2, "pip install 'proxmo[train]'"),
-        (ModuleNotFoundError("no", name="orjson"), 2, "pip install 'proxmo[train]'"),
+        (ModuleNotFoundError("no", name="peft"), 2, "pip install 'proxmo[train]'"),
         (ModuleNotFoundError("no", name="wandb"), 2, "pip install 'proxmo[trackers]'"),
     ],
 )

@@ -39,7 +39,7 @@ NEEDS = {
     "cli": {"rich"},  # when it is there
     "prompts": set(),
     "credit": {"numpy", "scipy", "sklearn"},
-    "envs": {"numpy", "gymnasium", "orjson"},
+    "envs": {"numpy", "gymnasium"},
     "rollout": {"numpy"},
     "proxmo": set(),
 }

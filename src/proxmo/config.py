@@ -62,12 +62,14 @@ class PolicyConfig:
     prompt: Literal["auto", "compact", "think"] = "auto"
     """`think`: the paper's <think>…</think><action>…</action>; `compact`: the bare action;
     `auto`: compact for the built-in policy, think for others."""
-    history: Count = 2
-    """Past turns in a window prompt (paper: 2), at least 0."""
-    max_prompt_tokens: Positive = 2048
-    """Longest prompt of a window step or whole conversation, in tokens; the start is cut."""
+    history: Count | None = None
+    """Past turns in a window prompt, at least 0; none: the model's own, else 2 (paper)."""
+    max_prompt_tokens: Positive | None = None
+    """Longest prompt of a window step, whose start is cut, or whole conversation, which then
+    ends; none: the model's own, else 2048."""
     max_response_tokens: Positive | None = None
-    """Most tokens of one response; none: 16 for compact prompts, 512 for think (paper)."""
+    """Most tokens of one response; none: the model's own, else 16 for compact prompts and 512
+    for think (paper)."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of computation; `auto`: bfloat16 on a GPU, float32 on a CPU. Weights that are
     trained are kept in float32 either way: bfloat16 cannot hold a step of 1e-6."""
@@ -164,6 +166,33 @@ class RunConfig:
     """Write every prompt, response, reward and advantage to `trajectories/`."""
     tracker: Literal["none", "tensorboard", "wandb", "mlflow"] = "none"
     """Experiment tracker beside `metrics.jsonl`."""
+
+
+@dataclass(frozen=True, config=_CLOSED)
+class SftConfig:
+    """How the built-in policy is made."""
+
+    demonstrations: Positive = 6000
+    """Episodes of the expert to learn from."""
+    stumble: Annotated[float, Field(ge=0, lt=1)] = 0.15
+    """Share of the expert's steps replaced by a random one, not to be learnt: what the expert
+    does next shows how to go on after a mistake; in [0, 1)."""
+    epochs: Positive = 1
+    """Passes over the demonstrations."""
+    learning_rate: PositiveFloat = 0.02
+    """Peak of Muon's step for the layers' matrices; AdamW's, for all else, is a tenth of it.
+    Both warm up over a tenth of the training and then fall along a cosine."""
+    batch_tokens: Positive = 2048
+    """Padded tokens per optimizer step."""
+    observation_weight: Annotated[float, Field(ge=0)] = 0.5
+    """Weight of an observation's tokens in the loss, an action's being 1: reading teaches
+    a model made from nothing what the words mean."""
+    vocabulary: Positive = 2048
+    """Tokens of the tokenizer."""
+    context: Literal["window", "conversation"] = "conversation"
+    """How the policy sees the past."""
+    seed: int = 0
+    """Seed of weights, order and the expert's choices."""
 
 
 @dataclass(frozen=True, config=_CLOSED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +88,11 @@ class _Episode:
         self.error = f"{type(error).__name__}: {error}"
         self.success, self.ended, self.truncated = False, True, True
 
+    def close(self) -> None:
+        """Free what the environment holds."""
+        with suppress(Exception):  # the episode is over, and what it was stands
+            self.env.close()
+
     def record(self, context: Context) -> Trajectory:
         # An environment that failed at once leaves an empty step: the episode keeps its
         # place in the group's statistics, and no token of it is trained on.
@@ -155,6 +161,8 @@ def rollout(
                     seconds=time.perf_counter() - began,
                 )
             )
+    for episode in episodes:
+        episode.close()
     return [episode.record(policy.context) for episode in episodes]
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from proxmo.config import TrainConfig, parse_config
+from proxmo.config import SftConfig, TrainConfig, parse_config
 from proxmo.envs import registry
 from proxmo.envs.base import Task
 from proxmo.evaluation.evaluate import evaluate
 from proxmo.policies.builtin import train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy
 from proxmo.training.session import Reporter
-from proxmo.training.sft import SftConfig, Turn, fine_tune, lesson
+from proxmo.training.sft import Turn, fine_tune, lesson
 from proxmo.training.trainer import train
 from proxmo.types import Context
 
@@ -23,6 +23,8 @@ WORDS = ("red", "green", "blue")
 
 class ToyEnv:
     """Say the colour that the task asks for; two tries."""
+
+    reward = 10.0
 
     def __init__(self, max_steps=2, **_):
         self.max_steps = max_steps
@@ -38,7 +40,13 @@ class ToyEnv:
         self.steps += 1
         said = action == self.colour
         over = self.steps >= self.max_steps
-        return "again", 10.0 * said, said, over and not said, self._info(said, action in WORDS)
+        return (
+            "again",
+            self.reward * said,
+            said,
+            over and not said,
+            self._info(said, action in WORDS),
+        )
 
     def _info(self, success, valid):
         return {"admissible_actions": list(WORDS), "success": success, "valid": valid, "goal": ""}
@@ -48,10 +56,10 @@ class ToyEnv:
 
 
 class ToyTasks:
-    """Task i asks for colour i mod 3; of split "broken", every third does not start."""
+    """Task i asks for colour i mod 3, or all for the first; if broken, every third fails."""
 
-    def __init__(self, count, broken=False):
-        self.count, self.broken = count, broken
+    def __init__(self, count, broken=False, colours=3):
+        self.count, self.broken, self.colours = count, broken, colours
 
     def __len__(self):
         return self.count
@@ -60,11 +68,13 @@ class ToyTasks:
         if not 0 <= index < self.count:
             raise IndexError(index)
         broken = self.broken and index % 3 == 0
-        return Task(f"toy-{index}", "say", {"colour": WORDS[index % 3], "broken": broken})
+        return Task(
+            f"toy-{index}", "say", {"colour": WORDS[index % self.colours], "broken": broken}
+        )
 
 
 def load_toy_tasks(split, path, seed, count):
-    return ToyTasks(count or 12, broken=split == "broken")
+    return ToyTasks(count or 12, broken=split == "broken", colours=1 if split == "red" else 3)
 
 
 def register():
@@ -98,7 +108,7 @@ def save_tiny_model(folder: Path, context: Context = "conversation") -> None:
         for first in WORDS
         for second in WORDS
     ]
-    fine_tune(model, lesson(policy, said * 30, 0.0), SftConfig(batch_tokens=128))
+    fine_tune(model, lesson(policy, said * 100, 0.0), SftConfig(batch_tokens=128))
     policy.save(folder)
 
 

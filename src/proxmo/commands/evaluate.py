@@ -14,7 +14,7 @@ from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, create_mutex_group
 
 from proxmo.commands.options import parse_options
-from proxmo.config import BUILTIN, PolicyConfig
+from proxmo.config import BUILTIN, PolicyConfig, SftConfig
 from proxmo.envs import registry
 from proxmo.envs.registry import EnvSpec
 from proxmo.errors import InputError
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str]) -> None:
 def _policy_config(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> PolicyConfig:
     model = options.model
     if model == BUILTIN:
-        from proxmo.training.sft import SftConfig, cold_start
+        from proxmo.training.sft import cold_start
 
         model = str(cold_start(spec, options.games, SftConfig(), report=bars.cold_start))
     return PolicyConfig(

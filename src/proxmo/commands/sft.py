@@ -12,9 +12,9 @@ from pydantic.dataclasses import dataclass
 from rich.console import Console
 
 from proxmo.commands.options import parse_options
+from proxmo.config import SftConfig
 from proxmo.envs import registry
 from proxmo.progress import Bars
-from proxmo.training.sft import SftConfig, cold_start
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ def main(arguments: Sequence[str]) -> None:
     """Make the policy, or find it where it was made before, and say where it is."""
     options = parse_options(SftOptions, arguments, prog="proxmo sft", default=SftOptions())
     spec = registry.get(options.env)
+    from proxmo.training.sft import cold_start  # seconds of imports, torch among them
+
     console = Console(soft_wrap=True, highlight=False)
     with Bars(console) as bars:
         folder = cold_start(

@@ -415,9 +415,7 @@ def prompt_settings(config: PolicyConfig, folder: Path) -> PromptSettings:
         stored = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
         settings = PromptSettings(**stored)
     except FileNotFoundError:
-        settings = PromptSettings(
-            history=config.history, max_prompt_tokens=config.max_prompt_tokens
-        )
+        settings = PromptSettings()
     except (json.JSONDecodeError, TypeError) as error:
         raise InputError(f"{folder / SETTINGS_FILE} is damaged ({error}); delete it") from None
     if config.context != "auto":
@@ -425,9 +423,9 @@ def prompt_settings(config: PolicyConfig, folder: Path) -> PromptSettings:
     if config.prompt != "auto":
         limit = 16 if config.prompt == "compact" else 512
         settings = replace(settings, style=config.prompt, max_response_tokens=limit)
-    if config.max_response_tokens is not None:
-        settings = replace(settings, max_response_tokens=config.max_response_tokens)
-    return settings
+    numbers = ("history", "max_prompt_tokens", "max_response_tokens")
+    given = {name: value for name in numbers if (value := getattr(config, name)) is not None}
+    return replace(settings, **given)
 
 
 def _with_lora(model: Any, config: PolicyConfig) -> Any:

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 
-from proxmo.config import BUILTIN, TrainConfig, config_dict, load_config
+from proxmo.config import BUILTIN, SftConfig, TrainConfig, config_dict, load_config
 from proxmo.credit import Credit
 from proxmo.envs.base import Task, TextEnv
 from proxmo.envs.registry import EnvSpec
@@ -27,7 +27,7 @@ from proxmo.rollout import Progress
 from proxmo.training.checkpoint import found_checkpoints, load_checkpoint, save_checkpoint
 from proxmo.training.files import whole
 from proxmo.training.records import RunFolder, config_file
-from proxmo.training.sft import SftConfig, SftProgress, cold_start
+from proxmo.training.sft import SftProgress, cold_start
 from proxmo.types import Trajectory
 
 Evaluate = Callable[[TransformersPolicy], dict[str, Any]]
@@ -306,7 +306,14 @@ def _resumable(folder: Path, config: TrainConfig) -> RunFolder:
                     f"--resume {folder} began with {section}.{key} = {old.get(key)!r} and cannot "
                     f"go on with {new.get(key)!r}; start a new run for other settings"
                 )
-    return RunFolder(folder)
+    run = RunFolder(folder)
+    made = max(found_checkpoints(run.checkpoints), default=0)
+    if made > config.optim.updates:
+        raise InputError(
+            f"--resume {folder} has made {made} updates, more than the {config.optim.updates} "
+            "asked for; ask for as many (--updates) or more"
+        )
+    return run
 
 
 @contextmanager

@@ -13,16 +13,14 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
 from torch import nn
 
 import proxmo
-from proxmo.config import Positive, PositiveFloat
+from proxmo.config import SftConfig
 from proxmo.envs.base import Task
 from proxmo.envs.registry import EnvSpec
 from proxmo.errors import InputError
@@ -32,33 +30,6 @@ from proxmo.training.batch import Batch, Row, micro_batches, rows_of
 from proxmo.training.files import whole
 from proxmo.training.loss import response_logprobs
 from proxmo.types import Step, Trajectory
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class SftConfig:
-    """How the built-in policy is made."""
-
-    demonstrations: Positive = 6000
-    """Episodes of the expert to learn from."""
-    stumble: Annotated[float, Field(ge=0, lt=1)] = 0.15
-    """Share of the expert's steps replaced by a random one, not to be learnt: what the expert
-    does next shows how to go on after a mistake; in [0, 1)."""
-    epochs: Positive = 1
-    """Passes over the demonstrations."""
-    learning_rate: PositiveFloat = 0.02
-    """Peak of Muon's step for the layers' matrices; AdamW's, for all else, is a tenth of it.
-    Both warm up over a tenth of the training and then fall along a cosine."""
-    batch_tokens: Positive = 2048
-    """Padded tokens per optimizer step."""
-    observation_weight: Annotated[float, Field(ge=0)] = 0.5
-    """Weight of an observation's tokens in the loss, an action's being 1: reading teaches
-    a model made from nothing what the words mean."""
-    vocabulary: Positive = 2048
-    """Tokens of the tokenizer."""
-    context: Literal["window", "conversation"] = "conversation"
-    """How the policy sees the past."""
-    seed: int = 0
-    """Seed of weights, order and the expert's choices."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -63,18 +63,24 @@ def train(
         )
     session = Session(config, spec, resume, reporter or Reporter())
     try:
-        session.open()
-        _loop(session, tasks, estimator, evaluate)
-        session.finish()
-    except KeyboardInterrupt:
-        session.save()
-        raise KeyboardInterrupt(_stopped("interrupted", session)) from None
+        _run(session, tasks, estimator, evaluate)
     except Exception as error:
         if not is_disk_full(error):
             raise
         raise ProxmoError(_stopped(f"the disk is full ({error})", session)) from error
     run = session.run
     return RunResult(run.folder, run.read_metrics(), run.read_evaluations())
+
+
+def _run(session: Session, tasks: TaskSet, estimator: Estimator, evaluate: Evaluate | None) -> None:
+    """From start to end; Ctrl-C saves before it is passed on."""
+    try:
+        session.open()
+        _loop(session, tasks, estimator, evaluate)
+        session.finish()
+    except KeyboardInterrupt:
+        session.save()
+        raise KeyboardInterrupt(_stopped("interrupted", session)) from None
 
 
 def _loop(

@@ -32,7 +32,8 @@ _SOLVABLE = re.compile(rb'"solvable"\s*:\s*(true|false)')
 
 HOW_TO_GET = (
     "The official games come with ALFWorld's own downloader: `pip install alfworld`, then "
-    "`alfworld-download`; they land in $ALFWORLD_DATA (default ~/.cache/alfworld)"
+    "`alfworld-download`; they land in ~/.cache/alfworld unless $ALFWORLD_DATA names another "
+    "folder. Set $ALFWORLD_DATA to where they are, or give the folder with --games"
 )
 
 

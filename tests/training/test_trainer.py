@@ -1,0 +1,190 @@
+"""The training loop: it learns, it refuses what cannot work, and it loses nothing."""
+
+import errno
+import os
+import signal
+
+import numpy as np
+import pytest
+import toy
+from toy import ToyEnv, evaluate_toy, toy_config
+
+from proxmo.config import CreditConfig
+from proxmo.credit import CREDIT, GiGPO, ProxMO
+from proxmo.errors import InputError, ProxmoError
+from proxmo.training import checkpoint
+from proxmo.training.session import Reporter
+from proxmo.training.trainer import draw_tasks, make_estimator, rollout_seed, train
+
+
+class At(Reporter):
+    """Does something when training reaches an update's rollout."""
+
+    def __init__(self, update, what):
+        self.update, self.what = update, what
+
+    def rollout(self, update, progress):
+        if update == self.update:
+            self.what()
+
+
+def press_ctrl_c():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_training_raises_the_success_rate(model, tmp_path):
+    config = toy_config(
+        model,
+        tmp_path / "run",
+        env={"train_split": "red"},
+        rollout={"tasks": 4, "group_size": 8},
+        optim={"updates": 12, "learning_rate": 3e-3},
+    )
+    result = train(config)
+    rates = [line["rollout/success_rate"] for line in result.metrics]
+    assert np.mean(rates[:2]) < 0.75
+    assert np.mean(rates[-3:]) > 0.95
+
+
+def test_a_reward_that_says_nothing_teaches_nothing(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(ToyEnv, "reward", 0.0)
+    config = toy_config(
+        model,
+        tmp_path / "run",
+        credit={"invalid_action_penalty": 0.0},
+        optim={"updates": 1, "kl": 0.0},
+    )
+    (metrics,) = train(config).metrics
+    assert metrics["rollout/success_rate"] > 0
+    assert metrics["optim/grad_norm"] == 0
+
+
+@pytest.mark.parametrize("method", CREDIT)
+def test_every_method_trains(model, tmp_path, method):
+    config = toy_config(
+        model, tmp_path / "run", credit={"method": method}, optim={"updates": 1}, run={"out": None}
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        result = train(config)
+    assert result.folder.name == f"toy-{method}-1"
+    assert result.metrics[0]["optim/grad_norm"] > 0
+
+
+def test_a_method_gets_the_options_it_has():
+    proxmo = make_estimator(CreditConfig(alpha=2.0, gamma=0.9), group_size=2)
+    assert isinstance(proxmo, ProxMO)
+    assert (proxmo.alpha, proxmo.gamma) == (2.0, 0.9)
+    gigpo = make_estimator(CreditConfig("gigpo", similarity_threshold=0.9), group_size=2)
+    assert isinstance(gigpo, GiGPO)
+    assert gigpo.similarity_threshold == 0.9
+
+
+@pytest.mark.parametrize(
+    ("config", "group_size", "message"),
+    [
+        (CreditConfig("grpo", temperature=0.2), 2, "credit.temperature is 0.2, but method 'grpo'"),
+        (CreditConfig("proxmo", similarity_threshold=0.5), 2, "credit.similarity_threshold is 0.5"),
+        (CreditConfig("grpo"), 1, "rollout.group_size is 1"),
+        (CreditConfig("gripo"), 2, "'gripo'; choose one of"),
+        (CreditConfig(normalize="median"), 2, "median"),
+    ],
+)
+def test_what_a_method_cannot_do_is_refused(config, group_size, message):
+    with pytest.raises(InputError, match=message.replace(".", r"\.")):
+        make_estimator(config, group_size)
+
+
+def test_more_tasks_than_there_are_are_refused_before_anything_is_written(model, tmp_path):
+    config = toy_config(model, tmp_path / "run", rollout={"tasks": 13})
+    with pytest.raises(InputError, match=r"rollout\.tasks is 13, but split 'train' has 12"):
+        train(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_tasks_are_drawn_without_repeats_and_alike_for_a_seed():
+    tasks = toy.ToyTasks(12)
+    drawn = [[task.id for task in draw_tasks(tasks, 12, [0, u])] for u in (1, 1, 2)]
+    assert sorted(drawn[0]) == sorted(task.id for task in (tasks[i] for i in range(12)))
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert len({rollout_seed(seed, update) for seed in range(9) for update in range(9)}) == 81
+
+
+def test_episodes_that_all_fail_to_start_end_the_run_with_their_error(model, tmp_path, monkeypatch):
+    def broken(self, **_):
+        raise OSError("no such room")
+
+    monkeypatch.setattr(ToyEnv, "reset", broken)
+    config = toy_config(model, tmp_path / "run", rollout={"tasks": 2, "group_size": 2})
+    with pytest.raises(ProxmoError, match=r"none of 4 episodes .* OSError: no such room"):
+        train(config)
+
+
+def test_broken_episodes_are_recorded_and_the_others_learnt_from(model, tmp_path):
+    config = toy_config(
+        model,
+        tmp_path / "run",
+        env={"train_split": "broken"},
+        rollout={"tasks": 12},
+        optim={"updates": 1},
+    )
+    (metrics,) = train(config).metrics
+    assert metrics["rollout/errors"] == 16  # 4 tasks of 12, times the group
+    assert metrics["optim/grad_norm"] > 0
+
+
+def test_ctrl_c_saves_says_how_to_go_on_and_nothing_is_lost(model, undisturbed, tmp_path):
+    config = toy_config(model, tmp_path / "run", run={"checkpoint_every": 100})
+    with pytest.raises(KeyboardInterrupt, match=r"after update 2; .* --resume .*run") as stopped:
+        train(config, evaluate=evaluate_toy, reporter=At(3, press_ctrl_c))
+    assert "interrupted" in str(stopped.value)
+    result = train(config, evaluate=evaluate_toy, resume=tmp_path / "run")
+    assert [line["update"] for line in result.metrics] == [1, 2, 3, 4]
+    original = (undisturbed / "model" / "model.safetensors").read_bytes()
+    assert (tmp_path / "run" / "model" / "model.safetensors").read_bytes() == original
+
+
+def test_ctrl_c_during_an_update_waits_for_its_end(model, tmp_path):
+    class Midway(Reporter):
+        def optimizing(self, update, done, total):
+            if update == 2:
+                press_ctrl_c()
+
+    config = toy_config(
+        model, tmp_path / "run", optim={"minibatches": 1, "micro_batch_tokens": 10**6}
+    )
+    with pytest.raises(KeyboardInterrupt, match="after update 2"):
+        train(config, reporter=Midway())
+    assert set(checkpoint.found_checkpoints(tmp_path / "run" / "checkpoints")) == {1, 2}
+
+
+@pytest.mark.parametrize("pressed", [False, True])
+def test_a_full_disk_is_said_with_the_way_to_go_on(model, undisturbed, tmp_path, pressed):
+    config = toy_config(model, tmp_path / "run")
+    kept = checkpoint.save_file
+
+    def save(tensors, path):
+        if "update_00003" in str(path) or (pressed and "update_00002" in str(path)):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        kept(tensors, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "save_file", save)
+        if pressed:
+            config = toy_config(model, tmp_path / "run", run={"checkpoint_every": 100})
+        with pytest.raises(ProxmoError, match=r"the disk is full .*; go on with: proxmo train"):
+            train(
+                config,
+                evaluate=evaluate_toy,
+                reporter=At(3, press_ctrl_c) if pressed else Reporter(),
+            )
+    result = train(config, evaluate=evaluate_toy, resume=tmp_path / "run")
+    assert [line["update"] for line in result.metrics] == [1, 2, 3, 4]
+    original = (undisturbed / "model" / "model.safetensors").read_bytes()
+    assert (tmp_path / "run" / "model" / "model.safetensors").read_bytes() == original
+
+
+def test_fewer_updates_than_were_made_are_refused(model, undisturbed):
+    config = toy_config(model, undisturbed, optim={"updates": 3})
+    with pytest.raises(InputError, match="has made 4 updates, more than the 3 asked for"):
+        train(config, resume=undisturbed)

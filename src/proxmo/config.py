@@ -123,7 +123,7 @@ class RolloutConfig:
 class OptimConfig:
     """The loss and the optimizer."""
 
-    updates: Annotated[Count, arg(aliases=["--updates"])] = 20
+    updates: Annotated[Count, arg(aliases=["--updates"])] = 18
     """Policy updates in all."""
     learning_rate: PositiveFloat | None = None
     """AdamW's step; none: 1e-6 for full-size models (paper), 1e-5 with LoRA, 3e-4 built-in."""
@@ -158,7 +158,7 @@ class RunConfig:
     """Updates between checkpoints."""
     keep_checkpoints: Positive = 2
     """Checkpoints kept; older ones are deleted."""
-    eval_every: Count = 5
+    eval_every: Count = 6
     """Updates between evaluations; 0 evaluates only before and after."""
     eval_tasks: Count = 128
     """Tasks of an evaluation; 0: the whole split."""
@@ -172,7 +172,7 @@ class RunConfig:
 class SftConfig:
     """How the built-in policy is made."""
 
-    demonstrations: Positive = 6000
+    demonstrations: Positive = 8000
     """Episodes of the expert to learn from."""
     stumble: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of the expert's steps replaced by a random one, not to be learnt: what the expert

@@ -226,7 +226,8 @@ def make_policy(
     """Demonstrations, a tokenizer fitted to them, and a model fitted to both."""
     tasks = spec.load_tasks("train", games, seed=config.seed, count=config.demonstrations)
     order = np.random.default_rng(config.seed).permutation(len(tasks))
-    chosen = [tasks[int(i)] for i in order[: config.demonstrations]]
+    # Where there are fewer tasks than demonstrations asked for, each is played more than once.
+    chosen = [tasks[int(i)] for i in np.resize(order, config.demonstrations)]
     episodes = demonstrate(
         spec,
         chosen,

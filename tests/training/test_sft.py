@@ -1,0 +1,133 @@
+"""The cold start: what is shown, what is learnt of it, and what is kept."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from proxmo.config import PolicyConfig, SftConfig
+from proxmo.envs import registry
+from proxmo.errors import InputError
+from proxmo.policies.builtin import make_model, train_tokenizer
+from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
+from proxmo.training import sft
+from proxmo.training.sft import cold_start, demonstrate, fine_tune, lesson
+from proxmo.types import Context
+
+SMALL = SftConfig(demonstrations=6, vocabulary=400, batch_tokens=4096)
+
+
+@pytest.fixture(scope="module")
+def alfworld():
+    return registry.get("alfworld")
+
+
+@pytest.fixture(scope="module")
+def tasks(alfworld):
+    found = alfworld.load_tasks("train", None, seed=0, count=6)
+    return [found[number] for number in range(6)]
+
+
+def fitted(episodes, context: Context = "conversation"):
+    texts = [text for turns in episodes for t in turns for text in (t.observation, t.action)]
+    tokenizer = train_tokenizer(texts, 400)
+    settings = PromptSettings(context=context, style="compact")
+    return TransformersPolicy(make_model(tokenizer, 0), tokenizer, settings)
+
+
+def test_an_expert_that_does_not_stumble_shows_only_what_is_to_be_learnt(alfworld, tasks):
+    episodes = demonstrate(alfworld, tasks, seed=0)
+    assert len(episodes) == len(tasks)
+    assert all(turn.learnt for turns in episodes for turn in turns)
+
+
+def test_stumbles_are_as_frequent_as_asked_and_followed_by_the_way_out(alfworld, tasks):
+    episodes = demonstrate(alfworld, tasks * 10, seed=0, stumble=0.3)
+    turns = [turn for turns in episodes for turn in turns]
+    assert np.mean([not turn.learnt for turn in turns]) == pytest.approx(0.3, abs=0.05)
+    assert all(turns[-1].learnt for turns in episodes)  # the last step is the one that wins
+
+
+def test_demonstrations_repeat_with_their_seed_and_vary_with_their_place(alfworld, tasks):
+    one, again = (demonstrate(alfworld, tasks[:1] * 5, seed=3, stumble=0.3) for _ in range(2))
+    assert one == again
+    assert len({tuple(turn.action for turn in turns) for turns in one}) > 1
+
+
+@pytest.mark.parametrize("context", ["window", "conversation"])
+def test_actions_count_1_observations_less_and_stumbles_nothing(alfworld, tasks, context):
+    episodes = demonstrate(alfworld, tasks, seed=0, stumble=0.3)
+    policy = fitted(episodes, context)
+    rows = lesson(policy, episodes, observation_weight=0.25)
+    turns = [turn for turns in episodes for turn in turns]
+    assert len(rows) == (len(episodes) if context == "conversation" else len(turns))
+    weights = np.concatenate([row.advantages[row.response_mask] for row in rows])
+    assert set(weights.tolist()) == {0.0, 0.25, 1.0}
+
+    def said(turns):
+        return sum(len(policy.tokenizer(turn.action)["input_ids"]) + 1 for turn in turns)
+
+    assert (weights == 1.0).sum() == said(turn for turn in turns if turn.learnt)
+    assert (weights == 0.0).sum() == said(turn for turn in turns if not turn.learnt)
+    assert not any(row.response_mask[0] for row in rows)
+
+
+def test_fine_tuning_lowers_the_loss_on_actions(alfworld, tasks):
+    episodes = demonstrate(alfworld, tasks[:3], seed=0)
+    policy = fitted(episodes)
+    losses = []
+    config = dataclasses.replace(SMALL, epochs=6, batch_tokens=10**6)
+    last = fine_tune(
+        policy.model,
+        lesson(policy, episodes, observation_weight=0.0),
+        config,
+        lambda progress: losses.append(progress.loss),
+    )
+    assert losses[0] > 5  # a model made from nothing knows nothing: log(400) = 6
+    assert last < losses[0] - 2
+
+
+def test_a_cold_start_is_made_once_and_kept_whole(alfworld, tmp_path, monkeypatch):
+    monkeypatch.setenv("PROXMO_CACHE", str(tmp_path))
+    told = []
+    folder = cold_start(alfworld, None, SMALL, report=told.append)
+    assert folder.parent == tmp_path / "cold-start"
+    assert {progress.stage for progress in told} == {"demonstrations", "training"}
+    assert told[-1].done == told[-1].total
+    policy = load_policy(PolicyConfig(model=str(folder)))
+    assert (policy.context, policy.settings.style) == ("conversation", "compact")
+    monkeypatch.setattr(sft, "make_policy", pytest.fail)
+    assert cold_start(alfworld, None, SMALL) == folder
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_cold_start_that_is_stopped_leaves_nothing(alfworld, tmp_path, monkeypatch):
+    class Stopped:
+        def save(self, path):
+            (path / "config.json").write_text("{}")
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sft, "make_policy", lambda *_, **__: Stopped())
+    with pytest.raises(KeyboardInterrupt):
+        cold_start(alfworld, None, SMALL, folder=tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tasks_are_played_again_where_there_are_fewer(alfworld, monkeypatch):
+    played = []
+
+    def remember(spec, tasks, **options):
+        played.extend(task.id for task in tasks)
+        return []
+
+    monkeypatch.setattr(sft, "demonstrate", remember)
+    load = type(alfworld).load_tasks
+    monkeypatch.setattr(
+        type(alfworld),
+        "load_tasks",
+        lambda self, split, path, seed, count: load(self, split, count=4),
+    )
+    with pytest.raises(InputError, match="the expert solved none of 10 tasks"):
+        sft.make_policy(alfworld, None, dataclasses.replace(SMALL, demonstrations=10))
+    counts = sorted(played.count(name) for name in set(played))
+    assert counts == [2, 2, 3, 3]

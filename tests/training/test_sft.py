@@ -19,7 +19,10 @@ SMALL = SftConfig(demonstrations=6, vocabulary=400, batch_tokens=4096)
 
 @pytest.fixture(scope="module")
 def alfworld():
-    return registry.get("alfworld")
+    """ALFWorld on generated games, also where official ones are set or its engine is imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ALFWORLD_DATA", raising=False)
+        yield registry.get("alfworld")
 
 
 @pytest.fixture(scope="module")

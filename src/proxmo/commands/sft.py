@@ -56,4 +56,6 @@ def main(arguments: Sequence[str]) -> None:
             report=bars.cold_start,
         )
     console.print(f"built-in policy in {folder}")
-    console.print(f"next: proxmo evaluate --model {folder}, or proxmo train --model {folder}")
+    env = "" if options.env == SftOptions.env else f" --env {options.env}"
+    told = f"{env} --model {folder}"
+    console.print(f"next: proxmo evaluate{told}, or proxmo train{told}")

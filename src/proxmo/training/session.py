@@ -25,7 +25,7 @@ from proxmo.errors import InputError
 from proxmo.policies.transformers import TransformersPolicy, load_policy
 from proxmo.rollout import Progress
 from proxmo.training.checkpoint import found_checkpoints, load_checkpoint, save_checkpoint
-from proxmo.training.files import whole
+from proxmo.files import whole
 from proxmo.training.records import RunFolder, config_file
 from proxmo.training.sft import SftProgress, cold_start
 from proxmo.types import Trajectory

@@ -92,3 +92,12 @@ register(
         expert="proxmo.envs.alfworld.expert:Expert",
     )
 )
+register(
+    EnvSpec(
+        "webshop",
+        env="proxmo.envs.webshop.env:WebShopEnv",
+        tasks="proxmo.envs.webshop.tasks:load_tasks",
+        expert="proxmo.envs.webshop.expert:Expert",
+        max_steps=15,
+    )
+)

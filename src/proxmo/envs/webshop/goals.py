@@ -221,9 +221,10 @@ class Goals(Sequence[Goal]):
             weight=float(self._weights[instruction]),
         )
 
-    def product_of(self, index: int) -> int:
-        """The place of the product that goal `index` asks for."""
-        return int(self._products[self._locate(index)[0]])
+    def products(self) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """The place of the product that each goal asks for."""
+        instructions = np.searchsorted(self._starts, self._order, "right") - 1
+        return self._products[instructions]
 
     def draw(self, position: float) -> int:
         """A goal by its weight: `position` in [0, 1) is where a uniform draw fell."""

@@ -75,18 +75,28 @@ _POSSESSIVE = re.compile("['\u2019\uff07][sS]$")
 
 def analyze(text: str) -> list[str]:
     """The index terms of a text, in order, with repetitions."""
-    words = _ASCII_WORD.findall(text) if text.isascii() else _WORD.findall(text)
-    return [term for word in words for term in _terms(word)]
+    # No word goes across a space, and most of what stands between spaces was seen before.
+    return [
+        term
+        for piece in text.split()
+        for term in (_kept(piece) if len(piece) <= _LONGEST_KEPT else _terms(piece))
+    ]
 
 
-@lru_cache(maxsize=1 << 17)
-def _terms(word: str) -> tuple[str, ...]:
-    """The terms of a word: one, none for a stop word, more only for an overlong word."""
-    if len(word) > MAX_TOKEN:
-        pieces = (word[i : i + MAX_TOKEN] for i in range(0, len(word), MAX_TOKEN))
-        return tuple(term for piece in pieces for term in _terms(piece))
-    lowered = _POSSESSIVE.sub("", word).lower()
-    return () if lowered in STOP_WORDS or not lowered else (stem(lowered),)
+def _terms(piece: str) -> tuple[str, ...]:
+    """The terms of a text without spaces."""
+    words = _ASCII_WORD.findall(piece) if piece.isascii() else _WORD.findall(piece)
+    terms = []
+    for word in words:
+        for start in range(0, len(word), MAX_TOKEN):
+            term = _POSSESSIVE.sub("", word[start : start + MAX_TOKEN]).lower()
+            if term and term not in STOP_WORDS:
+                terms.append(stem(term))
+    return tuple(terms)
+
+
+_LONGEST_KEPT = 40
+_kept = lru_cache(maxsize=1 << 18)(_terms)
 
 
 def stem(word: str) -> str:

@@ -18,6 +18,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
@@ -175,6 +176,7 @@ class SearchIndex:
         self._postings = Postings(folder, "terms")
         self._saturations: NDArray[np.float32] = load_array(folder, "terms.saturations")
         self._peaks: NDArray[np.float32] = load_array(folder, "terms.peaks")
+        self._term = lru_cache(maxsize=1 << 14)(self._read)
 
     def top(self, query: str, limit: int) -> list[int]:
         """The `limit` best documents, best first; only such as have a term of the query."""
@@ -191,18 +193,21 @@ class SearchIndex:
 
     def _terms(self, query: str) -> list[_Term]:
         """The query's terms that occur, the weightiest first."""
-        found = []
-        for term, times in Counter(analyze(query)).items():
-            number = self._postings.find(term)
-            if number is None:
-                continue
-            start, end = self._postings.starts[number : number + 2].tolist()
-            idf = math.log(1 + (self._total - (end - start) + 0.5) / (end - start + 0.5))
-            weight = np.float32(times) * np.float32(idf)
-            bound = float(weight - weight / (np.float32(1) + self._peaks[number]))
-            documents = self._postings.documents[start:end]
-            found.append(_Term(weight, bound, documents, self._saturations[start:end]))
-        return sorted(found, key=lambda term: -term.bound)
+        counted = Counter(analyze(query)).items()
+        found = [self._term(term, times) for term, times in counted]
+        return sorted(filter(None, found), key=lambda term: -term.bound)
+
+    def _read(self, term: str, times: int) -> _Term | None:
+        """A term that stands `times` times in a query; None if no document has it."""
+        number = self._postings.find(term)
+        if number is None:
+            return None
+        start, end = self._postings.starts[number : number + 2].tolist()
+        idf = math.log(1 + (self._total - (end - start) + 0.5) / (end - start + 0.5))
+        weight = np.float32(times) * np.float32(idf)
+        bound = float(weight - weight / (np.float32(1) + self._peaks[number]))
+        documents = self._postings.documents[start:end]
+        return _Term(weight, bound, documents, self._saturations[start:end])
 
     def _candidates(
         self, terms: list[_Term], limit: int

@@ -10,7 +10,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ class Records(Sequence[bytes]):
     """The byte strings that a `RecordWriter` wrote, read when they are asked for."""
 
     def __init__(self, folder: Path, name: str):
-        self._offsets = np.load(folder / f"{name}.offsets.npy", mmap_mode="r")
+        self._offsets = load_array(folder, f"{name}.offsets")
         with (folder / f"{name}.bin").open("rb") as blob:
             empty = self._offsets[-1] == 0  # an empty file cannot be mapped
             self._blob = b"" if empty else mmap.mmap(blob.fileno(), 0, access=mmap.ACCESS_READ)
@@ -115,6 +115,7 @@ def save_array(folder: Path, name: str, values: NDArray[np.generic]) -> None:
     np.save(folder / f"{name}.npy", values)
 
 
-def load_array(folder: Path, name: str) -> NDArray:  # type: ignore[type-arg]
+def load_array(folder: Path, name: str) -> NDArray[Any]:
     """A memory-mapped array of numbers."""
-    return np.load(folder / f"{name}.npy", mmap_mode="r")
+    # As a plain array: NumPy's class for mapped ones makes every small operation slower.
+    return np.load(folder / f"{name}.npy", mmap_mode="r").view(np.ndarray)

@@ -7,6 +7,7 @@ import pytest
 from shop import INSTRUCTIONS, PRODUCTS, Files, product
 
 from proxmo.envs.base import TaskSet
+from proxmo.envs.webshop import Catalog
 from proxmo.envs.webshop.tasks import load_folder, load_tasks
 from proxmo.errors import InputError
 
@@ -100,3 +101,19 @@ def test_a_split_without_goals_is_refused(files: Files):
     files.write("items_ins_v2_1000.json", INSTRUCTIONS)
     with pytest.raises(InputError, match="split 'train' has no goals: the catalog has 6"):
         load_tasks("train", str(files.folder))
+
+
+def test_generated_catalogs_to_train_and_to_evaluate_differ():
+    train, valid = load_tasks("train", seed=5), load_tasks("valid", seed=5)
+    sold = [{product.title for product in tasks.catalog.products} for tasks in (train, valid)]
+    assert len(sold[0] & sold[1]) <= 0.02 * len(sold[0])
+    assert load_tasks("train", seed=5).catalog is train.catalog
+    assert len(train.catalog.products) == 1000
+    assert {task.task_type for task in train} <= {
+        "beauty", "electronics", "fashion", "garden", "grocery",
+    }  # fmt: skip
+
+
+def test_a_generated_catalog_of_no_products_is_refused():
+    with pytest.raises(InputError, match="num_products must be >= 1"):
+        Catalog.generate(0, 0)

@@ -171,9 +171,9 @@ class Catalog:
 
         if num_products < 1:
             raise InputError(f"num_products must be >= 1, got {num_products}")
-        code = hashlib.blake2b(Path(generator.__file__).read_bytes(), digest_size=8).hexdigest()
+        key = ["generate", FORMAT, generator.fingerprint(), seed, num_products]
         return _built(
-            _cache(cache) / _digest(["generate", FORMAT, code, seed, num_products]),
+            _cache(cache) / _digest(key),
             source=f"{num_products} generated products, seed {seed}",
             pairs=lambda: iter(generator.generate(seed, num_products)),
             seed=seed,

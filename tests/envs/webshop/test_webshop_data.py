@@ -200,6 +200,22 @@ def test_a_catalog_is_built_once_until_a_file_changes(files: Files):
     assert len(files.load([*PRODUCTS, product("B000000007", "Cup")]).products) == 7
 
 
+def test_of_two_processes_that_build_the_same_the_first_is_kept(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+):
+    paths = files.write("items.json", PRODUCTS), files.write("entries.json", INSTRUCTIONS)
+    first: list[Catalog] = []
+
+    def meanwhile(_: int) -> None:
+        monkeypatch.setattr("os.getpid", lambda: -1)
+        first.append(Catalog.load(*paths, cache=files.folder / "cache"))
+        monkeypatch.undo()
+
+    second = Catalog.load(*paths, cache=files.folder / "cache", on_progress=meanwhile)
+    assert second is first[0]
+    assert len(list((files.folder / "cache").iterdir())) == 1
+
+
 def test_a_pickled_catalog_is_small_and_the_same(catalog: Catalog):
     pickled = pickle.dumps(catalog)
     assert len(pickled) < 1000

@@ -100,7 +100,12 @@ def test_other_actions_change_nothing(env: WebShopEnv, action: str):
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("text", ["a " * 50_000, "[" * 100_000, "x[" * 50_000, "[]" * 50_000])
+@pytest.mark.parametrize(
+    "text",
+    ["a " * 50_000, "a" * 100_000, "[" * 100_000, "x[" * 50_000, "[]" * 50_000, "_" * 100_000,
+     "é" + "_" * 100_000, "é_" * 50_000, "1." * 50_000, "é\u200d" * 50_000, "\u200d" * 100_000],
+    ids=lambda text: ascii(text[:3]),
+)  # fmt: skip
 def test_an_action_of_100_kilobytes_is_read_like_any_other(env: WebShopEnv, text: str):
     before = env.step("search[mug]")[0]
     assert env.step(text)[0] == before

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,7 @@ def purchases(shared: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def with_spacy() -> None:
-    util = pytest.importorskip("spacy.util")
-    if not any(util.is_package(model) for model in MODELS):
+    if not any(find_spec(model) for model in MODELS):
         pytest.skip("spaCy's English model is not installed (the extra webshop-tagger)")
 
 
@@ -101,6 +101,7 @@ def test_scores_with_the_substitute_tagger_mostly_agree(
         assert place is not None
         price, goal = float(official.prices[place]), official.goals[bought["goal"]]
         score, _ = reward(official.products[place], price, bought["options"], goal, nouns)
+        assert (score == 1) == (bought["reward"] == 1)
         same += score == bought["reward"]
         apart += abs(score - bought["reward"])
     assert same / len(purchases) >= 0.96

@@ -22,10 +22,11 @@ MAX_TOKEN = 255
 """Longer words are cut into pieces of this many characters (Lucene's StandardTokenizer)."""
 
 # UAX 29, rules WB5 to WB13, for text of ASCII characters only: a point or an apostrophe joins
-# letters as well as digits, a colon only letters, a comma or a semicolon only digits.
+# letters as well as digits, a colon only letters, a comma or a semicolon only digits. The word
+# is the group: low lines alone are passed over at once, not from each of them anew.
 _ASCII_WORD = re.compile(
-    r"_*[A-Za-z0-9](?:[A-Za-z0-9_]"
-    r"|(?<=[A-Za-z])[.':](?=[A-Za-z])|(?<=[0-9])[.',;](?=[0-9]))*"
+    r"(_*[A-Za-z0-9](?:[A-Za-z0-9_]"
+    r"|(?<=[A-Za-z])[.':](?=[A-Za-z])|(?<=[0-9])[.',;](?=[0-9]))*)|_+"
 )
 
 
@@ -66,7 +67,7 @@ def _unicode_word() -> str:
     )
     pictograph = rf"[{ranges}]{extend}(?:(?<=\u200D)[{ranges}]{extend})*"
     emoji = rf"\p{{Regional_Indicator}}{{2}}|[0-9#*]\uFE0F?\u20E3|{pictograph}"
-    return rf"{emoji}|{word}|{single}|\p{{Line_Break=SA}}+"
+    return rf"({emoji}|{word}|{single}|\p{{Line_Break=SA}}+)|(?:{joiner})+"
 
 
 _WORD = regex.compile(_unicode_word(), regex.V1)

@@ -56,6 +56,8 @@ With it the official 1,000 products have the prices and goals of the recorded re
 SEARCH_RESULTS = 50
 """Products that a search finds at most (WebShop's SEARCH_RETURN_N)."""
 _MAX_ASIN = 10
+_LONGEST_KEPT = 1000
+"""Characters of a query whose results are kept for the next time."""
 _FIELDS = [field.name for field in fields(Product)]
 
 OnProgress = Callable[[int], None]
@@ -107,8 +109,9 @@ class Catalog:
         self.nouns = TitleNouns(folder, tagger)
         self._asins = load_array(folder, "asins")
         self._by_asin = load_array(folder, "asins.order")
-        index = SearchIndex(folder, len(self.products), load_array(folder, "asins.rank"))
-        self._search = lru_cache(maxsize=1 << 12)(index.top)
+        rank = load_array(folder, "asins.rank")
+        self._index = SearchIndex(folder, len(self.products), rank)
+        self._search = lru_cache(maxsize=1 << 12)(self._index.top)
         self._facets = Postings(folder, "facets")
 
     @staticmethod
@@ -202,7 +205,8 @@ class Catalog:
 
     def search(self, query: str) -> Sequence[int]:
         """The places of the products that best match a query, best first, at most 50."""
-        return self._search(query, SEARCH_RESULTS)
+        search = self._search if len(query) <= _LONGEST_KEPT else self._index.top
+        return search(query, SEARCH_RESULTS)
 
     def with_category(self, category: str) -> Sequence[int]:
         """The places of a department's products."""
@@ -262,7 +266,7 @@ def _built(folder: Path, **arguments: Any) -> Catalog:
     """The catalog in `folder`, built first where it is not there yet."""
     if not (folder / "meta.json").is_file():
         try:
-            with whole(folder) as unfinished:
+            with whole(folder, keep=True) as unfinished:
                 unfinished.mkdir()
                 _build(unfinished, **arguments)
         except OSError as error:

@@ -8,6 +8,7 @@ import os
 import re
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -84,13 +85,8 @@ class WordTagger:
 @cache
 def default_tagger() -> Tagger:
     """spaCy's if it is installed with a model, else the substitute; says so once."""
-    try:
-        import spacy.util
-    except ImportError:
-        installed = []
-    else:
-        installed = [model for model in MODELS if spacy.util.is_package(model)]
-    if installed:
+    installed = [model for model in MODELS if find_spec(model) is not None]
+    if installed and find_spec("spacy") is not None:
         return SpacyTagger(installed[0])
     _log.warning(
         "spaCy's English model is not installed: WebShop's reward takes nouns from a simple "

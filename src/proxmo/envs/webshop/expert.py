@@ -37,19 +37,19 @@ VARIETY = 0.02
 """With a seed, expected scores vary by up to this much: near ties fall differently."""
 
 _PRICE = re.compile(r"\W*(?:and )?price (?:lower|less) than \$?([\d,.]+\d) dollars.*$")
-_OPTIONS = re.compile(r" with ([a-z][a-z ]*: .*)$")
+_OPTIONS = re.compile(r"^(.*) with ([a-z][a-z ]*: .*)$")
 _NEXT_OPTION = re.compile(r", and (?=[a-z][a-z ]*: )")
 _PAGE = re.compile(r"Page (\d+) \(Total results: (\d+)\)")
 _BUTTON = re.compile(r"\s*\[(?:clicked )?button\] (.*) \[(?:clicked )?button_\]")
 _DOLLARS = re.compile(r"\$([\d,]+(?:\.\d+)?)")
 _WORD = re.compile(r"[a-z0-9]+(?:\.[0-9]+)?")
-_FILLERS = frozenset(
-    "a an and any am are as at be buy by can choose find for from get have hello help i if im in "
-    "is it its like list looking me my need of on or our pair please price products says set shop "
-    "shopping show some that the them this to under want wants we which with would you your less "
-    "than dollars lower also prefer item one s".split()
+_FILLERS_TEXT = (
+    "a an and any am are as at be buy by can choose find for from get have hello help i "
+    "if im in is it its like list looking me my need of on or our pair please price "
+    "products says set shop shopping show some that the them this to under want wants we "
+    "which with would you your less than dollars lower also prefer item one s "
 )
-_SUB_PAGES = ("description", "features", "reviews")
+_FILLERS = frozenset(_FILLERS_TEXT.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ def parse_instruction(text: str) -> Wish:
         rest, cap = rest[: found.start()], float(found[1].replace(",", ""))
     options: list[tuple[str, str]] = []
     if found := _OPTIONS.search(rest):
-        rest = rest[: found.start()]
-        for pair in _NEXT_OPTION.split(found[1]):
+        rest = found[1]
+        for pair in _NEXT_OPTION.split(found[2]):
             name, _, value = pair.partition(": ")
             options.append((name, value))
     words = tuple(dict.fromkeys(word for word in _words(rest) if word not in _FILLERS))
@@ -188,7 +188,7 @@ class Expert:
     def _results(self, page: _Page, clickable: set[str]) -> str:
         self._number, self._chosen, self._at = page.number, set(), None
         shown = self._list(page, clickable)
-        best, closed = self._best(self._opened()), self._best(p for p in shown if not p.options)
+        best = self._best(self._opened())
         closed = self._best(p for p in shown if p.options is None)
         if self._choice is None:
             promising = closed is not None and (

@@ -24,9 +24,11 @@ GOOD = 0.93
 """Expected score from which on it looks no further."""
 DOUBTFUL = 0.97
 """Expected score below which it reads the features, where everything else fits."""
-UNSEEN, UNFOUND = 0.5, 0.3
-"""Chance that a word of the task holds for a product, though not in its title: before its
-features were read, and after. (A quarter of the official attributes stand in no text.)"""
+_LIKELY = {-1: 0.25, 0: 0.4, 1: 0.55, 2: 0.85}
+"""Chance that a word of the task holds for a product though it was not read there, by the signs
+that it is the product asked for. (A quarter of the official attributes stand in no text.)"""
+HEADROOM = 40.0
+"""Most dollars between a product's price and the price that its instruction names."""
 UNKNOWN_OPTION = 0.6
 """Chance that an option can be had, before the product was opened."""
 ALIKE = 85
@@ -226,11 +228,12 @@ class Expert:
         product.options = _options(page.texts[:title], clickable)
         if self._choice is None:
             worth = self._worth(product)
+            wish_options = self._wish is not None and self._wish.options
             rivals = [p for p in self._known.values() if p is not product]
             rival = max((self._worth(p) for p in rivals), default=0.0)
             room = STEPS - self._steps - len(self._picks(product)) - 1
             fits = worth > rival - 0.1
-            if worth < DOUBTFUL and fits and "features" not in product.texts and room >= 4:
+            if not wish_options and worth < DOUBTFUL and fits and "features" not in product.texts and room >= 4:
                 return "click[features]"
             best = self._best(self._opened()) or product
             if worth >= GOOD or room < 2 or (worth > rival and best is product):
@@ -296,7 +299,7 @@ class Expert:
         read = title.union(*(_words(text) for text in product.texts.values()))
         for name, values in product.options or ():
             read.update(_words(f"{name} {' '.join(values)}"))
-        guess = UNFOUND if "features" in product.texts else UNSEEN
+        guess = _LIKELY[self._agrees(product)]
         held = [1.0 if word in read else guess for word in wish.words]
         # Two words are an attribute, and two more name the product.
         weight = max(1.0, len(held) / 2 - 1)
@@ -306,6 +309,28 @@ class Expert:
         total = weight + len(wish.options) + 1
         score = (attributes + options + price) / total
         return score - RANK * product.rank + product.noise
+
+    def _agrees(self, product: _Product) -> int:
+        """Signs that this is the very product asked for: -1 against, 0, 1 or 2 for it.
+
+        An instruction's price is up to forty dollars above the product's, and its options are
+        values that the product has, letter by letter.
+        """
+        wish = self._wish
+        assert wish is not None
+        signs = 0
+        if wish.cap != float("inf"):
+            prices = _prices(product.price)
+            near = bool(prices) and prices[0] < wish.cap and prices[-1] >= wish.cap - HEADROOM
+            if not near:
+                return -1
+            signs += 1
+        if wish.options and product.options is not None:
+            values = {value for _, values in product.options for value in values}
+            if not all(value in values for _, value in wish.options):
+                return -1
+            signs += 1
+        return signs
 
     def _available(self, product: _Product, name: str, value: str) -> float:
         if product.options is None:
@@ -387,10 +412,14 @@ def _said(values: list[str], wish: Wish) -> str | None:
 
 def _affordable(price: str, cap: float) -> float:
     """Chance that a price, or a price between two, is not above the cap."""
-    numbers = [float(number.replace(",", "")) for number in _DOLLARS.findall(price)]
+    numbers = _prices(price)
     if not numbers:
         return 1.0
     low, high = numbers[0], numbers[-1]
     if high <= cap:
         return 1.0
     return 0.0 if low > cap else (cap - low) / (high - low)
+
+
+def _prices(price: str) -> list[float]:
+    return [float(number.replace(",", "")) for number in _DOLLARS.findall(price)]

@@ -247,6 +247,7 @@ def test_a_catalog_of_strange_texts_is_read(files: Files):
     assert catalog.search(strange) == [0]
     assert catalog.find("ÀÉÎÕÜ漢字あア") == 0
     assert catalog.with_attribute(strange) == [0]
+    assert isinstance(catalog.nouns(strange), list)
 
 
 def test_nouns_are_found_once_and_kept(tmp_path: Path):

@@ -9,7 +9,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from shop import HUMAN, PRODUCTS, Files, options
+from shop import HUMAN, PRODUCTS, Files, options, product
 
 from proxmo.envs.base import TextEnv
 from proxmo.envs.registry import get
@@ -220,6 +220,15 @@ def test_options_with_odd_characters_can_be_read_and_chosen(files: Files):
             if name != "buy now":
                 env.step(f"click[{name}]")
         assert env.step("click[buy now]")[2]
+
+
+@pytest.mark.parametrize("asin", ["buy now", "Features", "next >", "search", "]"])
+def test_identifiers_that_look_like_buttons_do_no_harm(files: Files, asin: str):
+    entry = {"attributes": [], "instruction": "x", "instruction_attributes": ["y"]}
+    env = WebShopEnv(files.load([product(asin, "mug")], {asin: entry}))
+    env.reset(options={"goal": 0})
+    for action in ("search[mug]", f"click[{asin}]", "click[< prev]", f"click[{asin.lower()}]"):
+        assert isinstance(env.step(action)[0], str)
 
 
 def test_a_goal_is_drawn_by_weight_where_none_is_named(catalog: Catalog):

@@ -116,8 +116,8 @@ class Session:
 
     def _click(self, name: str) -> None:
         """Follow a click as the reference does: first by name, then by what it is."""
-        place = self._place()
-        if name == "buy now":
+        place, opened = self._place(), self._product >= 0
+        if name == "buy now" and opened:
             self._buy()
         elif name == "back to search":
             self._start()
@@ -127,7 +127,7 @@ class Session:
             self._search(self._keywords, self._number - 1)
         elif name == "< prev" and place == "item_page":
             self._search(self._keywords, self._number)
-        elif name in _SUB_PAGES:
+        elif name in _SUB_PAGES and opened:
             self._open_sub_page(name)
         else:
             self._choose(name)

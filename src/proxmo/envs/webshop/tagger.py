@@ -41,7 +41,8 @@ class SpacyTagger:
 
     def nouns(self, title: str) -> list[str]:
         """See `Tagger.nouns`."""
-        return [word.text.lower() for word in self._parse(title) if word.pos_ in ("NOUN", "PROPN")]
+        text = title.encode("utf-8", "replace").decode()  # spaCy fails at lone surrogates
+        return [word.text.lower() for word in self._parse(text) if word.pos_ in ("NOUN", "PROPN")]
 
 
 _WORD = re.compile(r"[^\W_]+(?:['’.&][^\W_]+)*")

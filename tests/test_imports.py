@@ -14,15 +14,16 @@ ACTING = BASE | {"config", "envs", "prompts", "policies", "rollout"}
 MAY_IMPORT = {
     "types": set(),
     "errors": set(),
+    "files": set(),
     "config": BASE,
-    "envs": BASE,
+    "envs": BASE | {"files"},
     "prompts": BASE,
     "policies": BASE | {"config", "prompts"},
     "rollout": BASE | {"envs", "policies"},
     # Adopted without the rest: it knows the record of an episode and nothing else.
     "credit": BASE,
     # Evaluation is handed to the trainer by whoever starts it.
-    "training": ACTING | {"credit", "proxmo"},
+    "training": ACTING | {"credit", "files", "proxmo"},
     "evaluation": ACTING,
     "progress": ACTING | {"training"},
     "commands": ACTING | {"credit", "training", "evaluation", "progress"},
@@ -36,10 +37,11 @@ MAY_IMPORT = {
 NEEDS = {
     "types": set(),
     "errors": set(),
+    "files": set(),
     "cli": {"rich"},  # when it is there
     "prompts": set(),
     "credit": {"numpy", "scipy", "sklearn"},
-    "envs": {"numpy", "gymnasium"},
+    "envs": {"numpy", "gymnasium", "rapidfuzz", "regex", "spacy"},  # WebShop: its extras
     "rollout": {"numpy"},
     "proxmo": set(),
 }

@@ -7,6 +7,7 @@ import pytest
 
 from proxmo.envs.webshop import Catalog, WebShopEnv
 from proxmo.envs.webshop.expert import Expert, parse_instruction
+from proxmo.envs.webshop.pages import ObservationMode
 from proxmo.errors import InputError
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "webshop"
@@ -17,7 +18,7 @@ def generated(tmp_path_factory):
     return Catalog.generate(5, 1000, cache=tmp_path_factory.mktemp("shop"))
 
 
-def play(catalog, goal, mode="text", seed=None, stumble=None):
+def play(catalog, goal, mode: ObservationMode = "text", seed=None, stumble=None):
     """(score, actions) of an episode; `stumble` maps a step to what is done instead."""
     env, expert = WebShopEnv(catalog, mode), Expert(seed)
     observation, info = env.reset(seed=0, options={"goal": goal})

@@ -105,7 +105,7 @@ def no_data(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "ENV"),
+        ([], "Required"),
         (["alfwold"], "did you mean 'alfworld'?"),
         (["alfworld", "--task", "1000"], "--task 1000: split 'valid' has 1000 tasks, numbered"),
         (["alfworld", "--task", "-1"], "--task -1"),

@@ -55,13 +55,15 @@ class PlayOptions:
     """
 
     env: Positional[str]
-    """Environment: a name of the registry, such as alfworld or webshop."""
+    """Environment: a name of the registry, such as alfworld or webshop, or `module:NAME` of an
+    `EnvSpec`."""
     task: Annotated[int, Field(ge=0)] = 0
     """Number of the task in its split, from 0."""
     split: str = "valid"
     """Split that the task is of."""
-    games: Annotated[str | None, arg(aliases=["--data"])] = None
-    """Data of the environment (a file or folder); none: what the environment generates."""
+    data: Annotated[str | None, arg(aliases=["--games"])] = None
+    """Data of the environment (ALFWorld: game file, folder or archive; WebShop: folder); none:
+    what its variable says ($ALFWORLD_DATA, $WEBSHOP_DATA), else generated tasks."""
     seed: int = 0
     """Seed of generated tasks and of the episode."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
     """Play one episode and explain what it was worth."""
     options = parse_options(PlayOptions, arguments, prog="proxmo play")
     spec = registry.get(options.env)
-    tasks = spec.load_tasks(options.split, options.games, options.seed)
+    tasks = spec.load_tasks(options.split, options.data, options.seed)
     task = _choose(tasks, options)
     console = Console(highlight=False, soft_wrap=True)
     limit = options.max_steps or spec.max_steps

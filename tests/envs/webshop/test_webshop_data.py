@@ -97,6 +97,7 @@ CUT = json.dumps(PRODUCTS)
         ("[1]", "product 0 is not a JSON object"),
         ("[]", "there are no products"),
         ([{}], "has no 'asin'"),
+        ([product("B000000001", "x") | {"asin": ["x"]}], "has no text as 'asin'"),
         ([product("B000000001", "x") | {"name": 3}], "has no text as 'name'"),
         ([product("B000000001", "x", pricing="free")], "'pricing' is 'free'"),
         ([product("B000000001", "x", pricing=12)], "'pricing' is 12"),
@@ -153,12 +154,52 @@ def test_bad_human_instructions_are_refused(files: Files, content: Any, message:
         files.load(human_instructions=files.write("h.json", content))
 
 
-@pytest.mark.parametrize("content", [[], {}, {"goals": [{"asin": "B0UNKNOWN0"}], "prices": {}},
-                                     {"goals": [{"asin": "B000000001"}], "prices": {}},
-                                     {"goals": [], "prices": {}}])  # fmt: skip
+GOAL = {
+    "asin": "B000000001",
+    "instruction_text": "Find me mugs",
+    "attributes": ["easy clean"],
+    "goal_options": {"size": "small"},
+    "price_upper": 50.0,
+    "weight": 1,
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {},
+        {"goals": [], "prices": {}},
+        {"goals": [GOAL], "prices": {"B000000001": "much"}},
+        {"goals": [GOAL | {"asin": "B0UNKNOWN0"}], "prices": {}},
+        {"goals": [{"asin": "B000000001"}], "prices": {}},
+        {"goals": [GOAL | {"attributes": []}], "prices": {}},
+        {"goals": [GOAL | {"attributes": "easy"}], "prices": {}},
+        {"goals": [GOAL | {"goal_options": 3}], "prices": {}},
+        {"goals": [GOAL | {"goal_options": {"size": 3}}], "prices": {}},
+        {"goals": [GOAL | {"price_upper": "x"}], "prices": {}},
+    ],
+)
 def test_recorded_goals_that_do_not_fit_are_refused(files: Files, content: Any):
-    with pytest.raises(InputError, match=r"does not fit the catalog|has no goals"):
+    with pytest.raises(InputError, match=r"does not fit|has no goals|no attributes|must be a list"):
         files.load(goals=files.write("goals.json", content))
+
+
+def test_recorded_goals_bring_their_prices(files: Files):
+    content = {"goals": [GOAL], "prices": {"B000000001": 49.5, "B0UNKNOWN0": 1}}
+    catalog = files.load(
+        goals=files.write("goals.json", content),
+        human_instructions=files.write("h.json", HUMAN),  # the recorded ones come first
+    )
+    assert [goal.instruction for goal in catalog.goals] == ["Find me mugs"]
+    assert catalog.goals[0].options == {"size": "small"}
+    assert catalog.prices[0] == 49.5
+
+
+def test_an_option_without_values_leaves_no_goal(files: Files):
+    shop = [product("B000000001", "mug", customization_options={"size": []})]
+    with pytest.raises(InputError, match="no instruction in"):
+        files.load(shop, ONE)
 
 
 def test_damaged_archives_and_absent_files_are_refused(files: Files):

@@ -1,7 +1,7 @@
 """Text to index terms, as Lucene's English analyzer makes them.
 
 Words by Unicode's rules (UAX 29), lower-cased, without possessive 's and stop words, stemmed.
-Measured against WebShop's own index: see `tests/envs/webshop/test_search.py`.
+Measured against WebShop's own index: see `tests/envs/webshop/test_webshop_official.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ _ASCII_WORD = re.compile(
     r"(_*[A-Za-z0-9](?:[A-Za-z0-9_]"
     r"|(?<=[A-Za-z])[.':](?=[A-Za-z])|(?<=[0-9])[.',;](?=[0-9]))*)|_+"
 )
-
 
 _PICTOGRAPHS = (
     "A9 AE 203C 2049 2122 2139 2194-2199 21A9-21AA 231A-231B 2328 2388 23CF 23E9-23F3 "

@@ -148,7 +148,7 @@ class Catalog:
             for number, product in enumerate(read_products(items_path)):
                 if number == num_products:
                     return
-                entry = entries.get(product.get("asin", ""))
+                entry = entries.get(str(product.get("asin")))
                 yield product, None if entry is None else json.loads(entry)
 
         return _built(
@@ -156,7 +156,7 @@ class Catalog:
             source=", ".join(path.name for path in paths if path),
             pairs=pairs,
             seed=seed,
-            human=dict(read_by_product(human_path)) if human_path else None,
+            human=human_path,
             recorded=goals_path,
             on_progress=on_progress,
         )
@@ -283,12 +283,13 @@ def _build(
     source: str,
     pairs: Callable[[], Iterator[Pair]],
     seed: int,
-    human: Mapping[str, Any] | None = None,
+    human: Path | None = None,
     recorded: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> None:
     """Write everything that a `Catalog` reads. One pass over the products."""
     rng = Random(seed)
+    written = None if human is None else dict(read_by_product(human))
     writer = RecordWriter(folder, "products")
     index, goals = IndexWriter(folder), GoalWriter(folder)
     facets: defaultdict[str, array[int]] = defaultdict(lambda: array("i"))
@@ -307,9 +308,9 @@ def _build(
         facets[f"query\n{product.query}"].append(number)
         for attribute in dict.fromkeys(attributes):
             facets[f"attribute\n{attribute}"].append(number)
-        if human is not None:
-            goals.add_human(number, product, human.get(asin, []))
-        elif instruction is not None and recorded is None:
+        if recorded is None and written is not None:
+            goals.add_human(number, product, written.get(asin, []))
+        elif recorded is None and instruction is not None:
             goals.add_synthetic(number, product, instruction)
         if on_progress is not None and len(places) % 1000 == 0:
             on_progress(len(places))
@@ -359,10 +360,12 @@ def _take_recorded(
         if not numbers:
             raise InputError(f"{path} has no goals")
         goals.close_with(content["goals"], numbers)
-    except (KeyError, TypeError, AttributeError) as error:
+    except InputError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(
-            f"{path} does not fit the catalog: {error} is not one of its products, or a goal "
-            "lacks that field"
+            f"{path} does not fit the catalog: a goal is for another product, or a field is "
+            f"absent or of a wrong kind ({error})"
         ) from error
 
 

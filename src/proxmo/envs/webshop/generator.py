@@ -16,6 +16,7 @@ import hashlib
 import math
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from proxmo.envs.webshop.assortment import (
     assortment,
     tables_text,
 )
+from proxmo.envs.webshop.assortment import __file__ as assortment_file
 from proxmo.errors import InputError
 
 T = TypeVar("T")
@@ -106,10 +108,8 @@ def generate(
 
 def fingerprint() -> str:
     """Changes whenever the generator would make other products: code and tables."""
-    from pathlib import Path
-
-    text = Path(__file__).read_text(encoding="utf-8") + tables_text()
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    code = [Path(file).read_text(encoding="utf-8") for file in (__file__, assortment_file)]
+    return hashlib.blake2b("".join([*code, tables_text()]).encode(), digest_size=8).hexdigest()
 
 
 def _make(

@@ -62,7 +62,7 @@ class GoalWriter:
         self._synthetic = True
 
     def __len__(self) -> int:
-        return len(self._products)
+        return sum(self._counts)
 
     def add_synthetic(self, number: int, product: Product, entry: Entry) -> None:
         """The goals of a product's instruction: one for each combination of its options."""
@@ -106,21 +106,22 @@ class GoalWriter:
         self._records.close()
         caps = [_draw_cap(prices[number], rng) for number in self._products]
         self._save(np.array(caps, np.float64), self._weights())
-        order = array("I", range(sum(self._counts)))
+        order = array("I", range(len(self)))
         Random(SHUFFLE_SEED).shuffle(order)
         self._save_order(np.frombuffer(order, np.uint32))
 
     def close_with(self, recorded: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> None:
         """Take the goals as they were recorded; `numbers` are those of their products."""
-        if not all(goal["attributes"] for goal in recorded):
-            raise InputError("a recorded goal has no attributes")
         self._products, self._counts = array("i", numbers), array("q", [1] * len(numbers))
         for goal in recorded:
-            self._records.append(
-                json.dumps(
-                    [goal["instruction_text"], goal["attributes"], goal["goal_options"]]
-                ).encode()
-            )
+            what = f"the recorded goal for {goal['asin']!r}: "
+            attributes = texts(goal["attributes"], f"{what}'attributes'")
+            if not attributes:
+                raise InputError(f"{what}it has no attributes")
+            options = goal["goal_options"]
+            texts([*options, *options.values()] if isinstance(options, dict) else options, what)
+            record = [str(goal["instruction_text"]), attributes, options]
+            self._records.append(json.dumps(record).encode())
         self._records.close()
         caps = [float(goal["price_upper"]) for goal in recorded]
         weights = [float(goal["weight"]) for goal in recorded]
@@ -147,7 +148,7 @@ class GoalWriter:
     def _weights(self) -> np.ndarray[Any, Any]:
         """Mean of 1 / frequency of a goal's attributes; 1 for goals that people wrote."""
         if not self._synthetic:
-            return np.ones(len(self))
+            return np.ones(len(self._products))
         frequency: Counter[str] = Counter()
         for attributes, count in zip(self._attributes, self._counts, strict=True):
             for attribute in attributes:

@@ -31,8 +31,8 @@ class Progress:
 
 
 @dataclass(slots=True)
-class _Episode:
-    """An episode under way."""
+class Episode:
+    """An episode under way: acts in its environment and records the turns."""
 
     task: Task
     member: int
@@ -48,6 +48,7 @@ class _Episode:
     error: str | None = None
 
     def start(self) -> None:
+        """Reset the environment; an error is recorded and ends the episode."""
         try:
             self.observation, info = self.env.reset(seed=self.seed, options=self.task.options)
             self.goal = info.get("goal", "")
@@ -131,11 +132,11 @@ def rollout(
     """
     began = time.perf_counter()
     episodes = [
-        _Episode(task, member, _seed(seed, task.id), make_env())
+        Episode(task, member, task_seed(seed, task.id), make_env())
         for task in tasks
         for member in range(group_size)
     ]
-    rngs = [np.random.default_rng([_seed(seed, e.task.id), e.member]) for e in episodes]
+    rngs = [np.random.default_rng([task_seed(seed, e.task.id), e.member]) for e in episodes]
     dialogue = policy.open(rngs, temperature=temperature, greedy=greedy)
     for episode in episodes:
         episode.start()
@@ -166,7 +167,7 @@ def rollout(
     return [episode.record(policy.context) for episode in episodes]
 
 
-def _prompt(policy: Policy, episode: _Episode) -> str:
+def _prompt(policy: Policy, episode: Episode) -> str:
     if policy.context == "window":
         past = [(step.observation, step.action) for step in episode.steps]
         return policy.prompter.window(episode.goal, past, episode.observation, episode.actions)
@@ -175,7 +176,7 @@ def _prompt(policy: Policy, episode: _Episode) -> str:
     return policy.prompter.following(episode.observation, episode.actions)
 
 
-def _seed(seed: int, task_id: str) -> int:
+def task_seed(seed: int, task_id: str) -> int:
     """A seed for a task, the same on every machine and for every group that plays it."""
     digest = hashlib.blake2b(f"{seed}/{task_id}".encode(), digest_size=7).digest()
     return int.from_bytes(digest, "big")

@@ -12,9 +12,10 @@ import torch
 import transfer_queue as tq
 from toy_env import COLOURS, register_toy
 from transformers import PreTrainedTokenizerFast, Qwen2Config
-from verl_run import cpu_overrides, play, sample, trainer_of, verl_config
+from verl_run import cpu_overrides, credit, play, sample, trainer_of, verl_config
 
 import proxmo
+from proxmo.adapters.tasks import place_tasks
 from proxmo.adapters.verl.data import task_rows
 from proxmo.errors import InputError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -70,7 +71,7 @@ def fetched(batch, *fields):
     data = tq.kv_batch_get(
         keys=batch.keys, partition_id=batch.partition_id, select_fields=list(fields)
     )
-    return [data[field] for field in fields]
+    return [data.pop(field) for field in fields]
 
 
 def clear(batch):
@@ -100,17 +101,18 @@ def by_hand(batch, extra_fields, method):
 
 @pytest.mark.parametrize("method", ["proxmo", "gigpo"])
 def test_rows_come_back_credited_as_by_hand(queue, model, method):
-    config = verl_config(*cpu_overrides(model, *SETTINGS, f"+proxmo.method={method}"))
-    worker = play(config, [*COLOURS, "nonsense"], task_rows("toy", "train", count=2))
+    # Mini-batches of 2 x 13 rows: more than 2 x 4 episodes of 3 turns, so some are padding.
+    overrides = [*SETTINGS, f"+proxmo.method={method}", "actor_rollout_ref.rollout.n=13"]
+    config = verl_config(*cpu_overrides(model), *overrides)
+    worker = play(config, [*COLOURS, "nonsense"], task_rows(place_tasks("toy", "train", count=2)), n=4)
     trainer = trainer_of(config, worker.tokenizer)
     batch = sample(trainer, groups=2)
     played = len(batch)
     batch = trainer._balance_batch(batch, metrics={})
-    assert len(batch) > played  # padded to whole mini-batches of 2 x 4 rows
+    assert len(batch) == 26 > played
     batch.reorder(np.random.default_rng(1).permutation(len(batch)).tolist())
 
-    metrics = {}
-    trainer._compute_advantage(batch, metrics)
+    metrics = credit(trainer, batch)
 
     extra, mask, advantages, returns = fetched(
         batch, "extra_fields", "response_mask", "advantages", "returns"
@@ -128,7 +130,7 @@ def test_rows_come_back_credited_as_by_hand(queue, model, method):
 
 def test_a_row_holds_the_window_prompt_and_the_sampled_tokens(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS))
-    worker = play(config, ["nonsense"], task_rows("toy", "train", count=1), n=1)
+    worker = play(config, ["nonsense"], task_rows(place_tasks("toy", "train", count=1)), n=1)
     batch = sample(trainer_of(config, worker.tokenizer), groups=1)
     assert [key.rsplit("_", 1)[1] for key in batch.keys] == ["0", "1", "2"]
     prompts, responses, mask, rewards = fetched(
@@ -144,12 +146,12 @@ def test_a_row_holds_the_window_prompt_and_the_sampled_tokens(queue, model):
 
 def test_an_environment_that_fails_at_once_keeps_its_place_and_trains_nothing(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS))
-    rows = task_rows("toy", "broken", count=1)
+    rows = task_rows(place_tasks("toy", "broken", count=1))
     worker = play(config, COLOURS, rows)
     trainer = trainer_of(config, worker.tokenizer)
     batch = sample(trainer, groups=1)
     assert len(batch) == 4
-    trainer._compute_advantage(batch, {})
+    credit(trainer, batch)
     mask, advantages = fetched(batch, "response_mask", "advantages")
     assert all(row.sum() == 0 for row in mask)
     assert all(row.sum() == 0 for row in advantages)
@@ -160,7 +162,7 @@ def test_an_environment_that_fails_at_once_keeps_its_place_and_trains_nothing(qu
 
 def test_a_prompt_too_long_ends_the_episode(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS, "data.max_prompt_length=60"))
-    worker = play(config, ["nonsense"], task_rows("toy", "train", count=1), n=1)
+    worker = play(config, ["nonsense"], task_rows(place_tasks("toy", "train", count=1)), n=1)
     batch = sample(trainer_of(config, worker.tokenizer), groups=1)
     (prompts,) = fetched(batch, "prompts")
     assert 0 < len(batch) < 3
@@ -170,7 +172,7 @@ def test_a_prompt_too_long_ends_the_episode(queue, model):
 
 def test_the_members_of_a_group_start_alike(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS))
-    worker = play(config, COLOURS, task_rows("toy", "train", count=2))
+    worker = play(config, COLOURS, task_rows(place_tasks("toy", "train", count=2)))
     batch = sample(trainer_of(config, worker.tokenizer), groups=2)
     (extra,) = fetched(batch, "extra_fields")
     starts = {}

@@ -104,3 +104,15 @@ def sample(trainer, groups):
         global_steps=1, partition_id="train", batch_size=groups
     )
     return batch
+
+
+def credit(trainer, batch):
+    """The trainer's own step, after the policy's log-probabilities, which need a GPU elsewhere."""
+    logprobs = tq.kv_batch_get(
+        keys=batch.keys, partition_id=batch.partition_id, select_fields=["rollout_log_probs"]
+    )
+    logprobs["old_log_probs"] = logprobs.pop("rollout_log_probs")
+    tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=logprobs)
+    metrics = {}
+    trainer._compute_advantage(batch, metrics)
+    return metrics

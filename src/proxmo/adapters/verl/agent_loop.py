@@ -17,10 +17,9 @@ from verl.experimental.agent_loop.agent_loop import (
 )
 from verl.workers.rollout.replica import TokenOutput
 
+from proxmo.adapters.tasks import make_env, task_at
 from proxmo.adapters.verl.columns import COLUMN, row_column
-from proxmo.adapters.verl.data import make_env, task_of
 from proxmo.adapters.verl.settings import read_settings
-from proxmo.envs.base import Task
 from proxmo.policies.base import Response
 from proxmo.prompts import Prompter
 from proxmo.rollout import rollout
@@ -40,20 +39,19 @@ class ProxMOAgentLoop(AgentLoopBase):
         where = kwargs["extra_info"]
         server = ServerPolicy(self, settings.prompter, sampling_params)
 
-        def play() -> tuple[Task, Trajectory]:
-            task = task_of(where)
+        def play() -> Trajectory:
             [trajectory] = rollout(
                 server,
                 lambda: make_env(where["env"], settings.max_steps, settings.env),
-                [task],
+                [task_at(where)],
                 group_size=1,
                 # Every member of a group passes the same seed, hence starts alike.
                 seed=settings.seed,
             )
-            return task, trajectory
+            return trajectory
 
         # In a thread: neither a slow environment nor a slow parser may hold up the others.
-        _, trajectory = await asyncio.get_running_loop().run_in_executor(_EPISODES, play)
+        trajectory = await asyncio.get_running_loop().run_in_executor(_EPISODES, play)
         return self.rows(trajectory, server.outputs, int(kwargs.get("global_steps", 0)))
 
     def rows(

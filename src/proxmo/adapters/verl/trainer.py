@@ -78,7 +78,7 @@ class ProxMOTrainerSync(PPOTrainerSync):
             keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"]
         )
         credited = credit_rows(
-            self.proxmo.estimator, batch.keys, batch.tags, columns["extra_fields"].tolist()
+            self.proxmo.estimator, batch.keys, batch.tags, columns.pop("extra_fields").tolist()
         )
         metrics.update(credited.credit.diagnostics)
         token = _ROW_ADVANTAGES.set(torch.from_numpy(credited.advantages))

@@ -10,36 +10,24 @@ pytest.importorskip("verl", reason="verl is not installed: uv sync --extra verl"
 import ray
 import torch
 import transfer_queue as tq
+from byte_tokenizer import byte_tokenizer
 from toy_env import COLOURS, register_toy
-from transformers import PreTrainedTokenizerFast, Qwen2Config
+from transformers import Qwen2Config
 from verl_run import cpu_overrides, credit, play, sample, trainer_of, verl_config
 
 import proxmo
 from proxmo.adapters.tasks import place_tasks
 from proxmo.adapters.verl.data import task_rows
 from proxmo.errors import InputError
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A folder with a tiny model's configuration and a tokenizer of bytes; no weights."""
     folder = tmp_path_factory.mktemp("model")
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {"<eos>": 0} | {letter: i for i, letter in enumerate(alphabet, 1)}
-    raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, eos_token="<eos>", pad_token="<eos>"
-    )
-    tokenizer.chat_template = (
-        "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
-        "{% if add_generation_prompt %}assistant: {% endif %}"
-    )
+    tokenizer = byte_tokenizer()
     tokenizer.save_pretrained(folder)
     config = Qwen2Config(
-        vocab_size=len(vocabulary),
+        vocab_size=len(tokenizer),
         hidden_size=8,
         intermediate_size=8,
         num_hidden_layers=1,
@@ -146,15 +134,16 @@ def test_a_row_holds_the_window_prompt_and_the_sampled_tokens(queue, model):
 
 def test_an_environment_that_fails_at_once_keeps_its_place_and_trains_nothing(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS))
-    rows = task_rows(place_tasks("toy", "broken", count=1))
+    rows = task_rows([*place_tasks("toy", "broken", count=1), *place_tasks("toy", "train", count=1)])
     worker = play(config, COLOURS, rows)
     trainer = trainer_of(config, worker.tokenizer)
-    batch = sample(trainer, groups=1)
-    assert len(batch) == 4
+    batch = sample(trainer, groups=2)
     credit(trainer, batch)
-    mask, advantages = fetched(batch, "response_mask", "advantages")
-    assert all(row.sum() == 0 for row in mask)
-    assert all(row.sum() == 0 for row in advantages)
+    mask, advantages, sources = fetched(batch, "response_mask", "advantages", "extra_info")
+    failed = [row for row, place in enumerate(sources.tolist()) if place["split"] == "broken"]
+    assert len(failed) == 4 < len(batch)
+    assert all(mask[row].sum() == 0 for row in failed)
+    assert all(advantages[row].sum() == 0 for row in failed)
     # verl's own metrics read the ages of the weights from every row.
     assert all(tag["min_global_steps"] == 0 for tag in batch.tags)
     clear(batch)

@@ -1,5 +1,8 @@
 """An environment small enough to follow by hand: say the colour that the seed draws."""
 
+import zlib
+from collections import Counter
+
 import numpy as np
 
 from proxmo.envs import registry
@@ -9,7 +12,7 @@ COLOURS = ("red", "green", "blue")
 
 
 class ToyEnv:
-    """Say the colour twice; a wrong word changes nothing but the text."""
+    """Say the colour; a wrong word changes nothing but the text."""
 
     def __init__(self, max_steps=3, **_):
         self.max_steps = max_steps
@@ -18,22 +21,20 @@ class ToyEnv:
         if (options or {}).get("broken"):
             raise OSError("no such room")
         self.colour = str(np.random.default_rng(seed).choice(COLOURS))
-        self.number, self.said, self.steps = (options or {})["number"], 0, 0
+        self.number, self.won, self.steps = (options or {})["number"], False, 0
         return f"room {self.number}0: say {self.colour}", self._info(True)
 
     def step(self, action):
         self.steps += 1
-        self.said += action == self.colour
-        won = self.said == 2
-        over = self.steps >= self.max_steps and not won
-        text = f"{action}? say {self.colour} once more"
-        return text, 10.0 * won, won, over, self._info(action in COLOURS)
+        self.won = action == self.colour
+        over = self.steps >= self.max_steps and not self.won
+        text = f"{action}? say {self.colour}, not that"
+        return text, 10.0 * self.won, self.won, over, self._info(action in COLOURS)
 
     def _info(self, valid):
-        said = getattr(self, "said", 0)
         return {
             "admissible_actions": list(COLOURS),
-            "success": said == 2,
+            "success": self.won,
             "valid": valid,
             "task_type": "say",
             "goal": "say it",
@@ -56,3 +57,15 @@ def register_toy():
         registry.register(
             registry.EnvSpec("toy", env="toy_env:ToyEnv", tasks="toy_env:load_toy_tasks")
         )
+
+
+class Script:
+    """A policy that says the same things to the same prompts, in whatever order they come."""
+
+    def __init__(self, actions):
+        self.actions, self.asked = list(actions), Counter()
+
+    def say(self, prompt):
+        self.asked[prompt] += 1
+        turn = zlib.crc32(prompt.encode()) + self.asked[prompt]
+        return self.actions[turn % len(self.actions)]

@@ -11,6 +11,7 @@ import numpy as np
 import transfer_queue as tq
 from hydra import compose, initialize_config_dir
 from tensordict import NonTensorData
+from toy_env import Script
 from verl.trainer import ppo
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopWorkerTQ
 from verl.trainer.ppo.v1.trainer_base import get_trainer_cls
@@ -43,17 +44,14 @@ def cpu_overrides(model, *more):
 
 
 class ScriptedServer:
-    """Stands for verl's LLM servers: says a random colour, at a known length."""
+    """Stands for verl's LLM servers."""
 
-    def __init__(self, tokenizer, actions, seed=0):
-        self.tokenizer, self.actions = tokenizer, actions
-        self.rng = np.random.default_rng(seed)
-        self.prompts = []
+    def __init__(self, tokenizer, actions):
+        self.tokenizer, self.script = tokenizer, Script(actions)
 
     async def generate(self, request_id, *, prompt_ids, sampling_params, **_):
         await asyncio.sleep(0)
-        self.prompts.append(self.tokenizer.decode(prompt_ids))
-        ids = self.tokenizer(str(self.rng.choice(self.actions)))["input_ids"]
+        ids = self.tokenizer(self.script.say(self.tokenizer.decode(prompt_ids)))["input_ids"]
         ids = [*ids, self.tokenizer.eos_token_id][: sampling_params["max_tokens"]]
         return TokenOutput(
             token_ids=ids,

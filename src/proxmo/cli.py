@@ -47,6 +47,10 @@ COMMANDS = {
         "proxmo.commands.generate:main",
         "write generated ALFWorld games in the official format",
     ),
+    "doctor": Command(
+        "proxmo.commands.doctor:main",
+        "say whether an adapter (verl, skyrl, trl, verifiers) is ready, and why not",
+    ),
 }
 
 

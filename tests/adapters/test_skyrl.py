@@ -71,8 +71,12 @@ def generate(cfg, tokenizer, rows, actions):
         policy_model_name="toy",
     )
     prompts = [
-        {"prompt": row["prompt"], "env_class": row["env_class"], "uid": f"u{number}",
-         "env_extras": {"proxmo": row["proxmo"], "data_source": row["data_source"]}}
+        {
+            "prompt": row["prompt"],
+            "env_class": row["env_class"],
+            "uid": f"u{number}",
+            "env_extras": {"proxmo": row["proxmo"], "data_source": row["data_source"]},
+        }
         for number, row in enumerate(rows)
     ]
     given, _ = prepare_generator_input(
@@ -125,7 +129,9 @@ def test_every_turn_is_credited_as_by_hand(method):
     assert len({round(value, 6) for value in expected}) > 2
     real = len(rows)
     wanted = torch.tensor(expected)[:, None] * data["response_mask"][:real]
-    torch.testing.assert_close(data["advantages"][:real].double(), wanted.double(), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        data["advantages"][:real].double(), wanted.double(), rtol=1e-6, atol=1e-6
+    )
     assert len(data["advantages"]) > real  # padded for the ranks
     assert data["advantages"][real:].abs().sum() == 0
     assert torch.equal(data["returns"], data["advantages"])
@@ -141,8 +147,11 @@ def test_rows_tell_the_observation_the_reward_and_the_success():
     assert rows[0]["observation"].startswith("room 00: say ")
     assert rows[1]["observation"].startswith("nonsense? say ")
     assert not any(row["success"] or row["valid"] or row["reward"] for row in rows)
-    starts = {(uid, row["observation"]) for uid, row in zip(uids, rows, strict=True)
-              if row["observation"].startswith("room")}
+    starts = {
+        (uid, row["observation"])
+        for uid, row in zip(uids, rows, strict=True)
+        if row["observation"].startswith("room")
+    }
     assert len(starts) == 2  # one per group: its members start alike
 
 
@@ -176,6 +185,4 @@ def test_a_wrong_configuration_is_refused(override, message):
 def test_rows_of_another_environment_are_refused():
     trainer = trainer_of(config(), byte_tokenizer())
     with pytest.raises(InputError, match="env_class=proxmo"):
-        trainer.postprocess_generator_output(
-            {"is_last_step": [True], "env_metrics": [{}]}, ["u0"]
-        )
+        trainer.postprocess_generator_output({"is_last_step": [True], "env_metrics": [{}]}, ["u0"])

@@ -20,6 +20,7 @@ from proxmo.adapters.tasks import place_tasks
 from proxmo.adapters.verl.data import task_rows
 from proxmo.errors import InputError
 
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A folder with a tiny model's configuration and a tokenizer of bytes; no weights."""
@@ -92,7 +93,9 @@ def test_rows_come_back_credited_as_by_hand(queue, model, method):
     # Mini-batches of 2 x 13 rows: more than 2 x 4 episodes of 3 turns, so some are padding.
     overrides = [*SETTINGS, f"+proxmo.method={method}", "actor_rollout_ref.rollout.n=13"]
     config = verl_config(*cpu_overrides(model), *overrides)
-    worker = play(config, [*COLOURS, "nonsense"], task_rows(place_tasks("toy", "train", count=2)), n=4)
+    worker = play(
+        config, [*COLOURS, "nonsense"], task_rows(place_tasks("toy", "train", count=2)), n=4
+    )
     trainer = trainer_of(config, worker.tokenizer)
     batch = sample(trainer, groups=2)
     played = len(batch)
@@ -134,7 +137,9 @@ def test_a_row_holds_the_window_prompt_and_the_sampled_tokens(queue, model):
 
 def test_an_environment_that_fails_at_once_keeps_its_place_and_trains_nothing(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS))
-    rows = task_rows([*place_tasks("toy", "broken", count=1), *place_tasks("toy", "train", count=1)])
+    rows = task_rows(
+        [*place_tasks("toy", "broken", count=1), *place_tasks("toy", "train", count=1)]
+    )
     worker = play(config, COLOURS, rows)
     trainer = trainer_of(config, worker.tokenizer)
     batch = sample(trainer, groups=2)

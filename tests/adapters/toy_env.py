@@ -47,8 +47,7 @@ class ToyEnv:
 def load_toy_tasks(split, path, seed, count):
     broken = split == "broken"
     return [
-        Task(f"toy-{split}-{i}", "say", {"number": i, "broken": broken})
-        for i in range(count or 4)
+        Task(f"toy-{split}-{i}", "say", {"number": i, "broken": broken}) for i in range(count or 4)
     ]
 
 

@@ -98,9 +98,7 @@ def trainer_of(config, tokenizer):
 
 
 def sample(trainer, groups):
-    batch, _ = trainer.replay_buffer.sample(
-        global_steps=1, partition_id="train", batch_size=groups
-    )
+    batch, _ = trainer.replay_buffer.sample(global_steps=1, partition_id="train", batch_size=groups)
     return batch
 
 

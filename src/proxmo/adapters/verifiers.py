@@ -1,8 +1,8 @@
 """Credit for verifiers' episodes: writes `MessageNode.advantages`, turn by turn.
 
-    from proxmo.adapters.verifiers import assign_advantages
+from proxmo.adapters.verifiers import assign_advantages
 
-    assign_advantages(episodes, proxmo.ProxMO())
+assign_advantages(episodes, proxmo.ProxMO())
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The parquet file of tasks that SkyRL's data loader wants.
 
-    python -m proxmo.adapters.skyrl.data --env alfworld --split train --out train.parquet
+python -m proxmo.adapters.skyrl.data --env alfworld --split train --out train.parquet
 """
 
 from __future__ import annotations

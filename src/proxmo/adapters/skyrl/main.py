@@ -1,6 +1,6 @@
 """Start SkyRL with credit for every turn; takes SkyRL's own command line.
 
-    python -m proxmo.adapters.skyrl.main generator.step_wise_trajectories=true ...
+python -m proxmo.adapters.skyrl.main generator.step_wise_trajectories=true ...
 """
 
 from __future__ import annotations

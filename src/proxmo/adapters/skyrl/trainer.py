@@ -64,7 +64,10 @@ class ProxMOTrainer(RayPPOTrainer):
         data["advantages"] = data["returns"] = advantages
         # SkyRL has logged the mean of advantages that are not trained on.
         real = advantages[: len(self._steps)][mask[: len(self._steps)].bool()]
-        figures = {"avg_advantages": real.mean().item(), "avg_advantages_abs": real.abs().mean().item()}
+        figures = {
+            "avg_advantages": real.mean().item(),
+            "avg_advantages_abs": real.abs().mean().item(),
+        }
         data.metadata["metrics"].update(figures)
         self.all_metrics.update(
             {

@@ -95,6 +95,7 @@ class Episode:
             self.env.close()
 
     def record(self, context: Context) -> Trajectory:
+        """The episode as a trajectory of at least one step."""
         # An environment that failed at once leaves an empty step: the episode keeps its
         # place in the group's statistics, and no token of it is trained on.
         empty = Step(self.observation, prompt="", response="", action="", reward=0.0, valid=True)

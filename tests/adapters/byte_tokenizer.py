@@ -1,8 +1,7 @@
 """A tokenizer of bytes with a chat template; nothing to download."""
 
-from transformers import PreTrainedTokenizerFast
-
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 
 def byte_tokenizer():

@@ -13,7 +13,8 @@ from proxmo.errors import InputError
 
 
 def row(observation, reward, success):
-    return {COLUMN: dict(observation=observation, reward=reward, success=success, valid=True)}
+    column = {"observation": observation, "reward": reward, "success": success, "valid": True}
+    return {COLUMN: column}
 
 
 ROWS = {

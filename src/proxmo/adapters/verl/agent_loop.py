@@ -33,7 +33,12 @@ _EPISODES = ThreadPoolExecutor(max_workers=1024, thread_name_prefix="proxmo-epis
 class ProxMOAgentLoop(AgentLoopBase):
     """Plays the task that a row of the data names, and returns a row per turn."""
 
-    async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> list[AgentLoopOutput]:
+    tokenizer: Any  # verl says AutoTokenizer, which has none of a tokenizer's methods
+
+    # verl's V1 workers take a list, though the base class promises one row.
+    async def run(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, sampling_params: dict[str, Any], **kwargs: Any
+    ) -> list[AgentLoopOutput]:
         """Play one episode; `kwargs` are the columns of the data, and what verl adds."""
         settings = read_settings(self.config)
         where = kwargs["extra_info"]
@@ -107,7 +112,7 @@ class ProxMOAgentLoop(AgentLoopBase):
 class ServerPolicy:
     """verl's servers as a policy of one episode: prompts of the last turns, one at a time."""
 
-    loop: AgentLoopBase
+    loop: ProxMOAgentLoop
     prompter: Prompter
     sampling: Mapping[str, Any]
     context: Context = "window"

@@ -74,6 +74,7 @@ class ProxMOTrainerSync(PPOTrainerSync):
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
         """Credit the batch, then let verl compute and store what it always does."""
+        assert batch.partition_id is not None
         columns = tq.kv_batch_get(
             keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"]
         )

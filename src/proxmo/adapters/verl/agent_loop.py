@@ -33,8 +33,6 @@ _EPISODES = ThreadPoolExecutor(max_workers=1024, thread_name_prefix="proxmo-epis
 class ProxMOAgentLoop(AgentLoopBase):
     """Plays the task that a row of the data names, and returns a row per turn."""
 
-    tokenizer: Any  # verl says AutoTokenizer, which has none of a tokenizer's methods
-
     # verl's V1 workers take a list, though the base class promises one row.
     async def run(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, sampling_params: dict[str, Any], **kwargs: Any
@@ -89,7 +87,8 @@ class ProxMOAgentLoop(AgentLoopBase):
 
     def _row(self, step: Step, output: TokenOutput | None) -> dict[str, Any]:
         if output is None:
-            blank = [self.tokenizer.eos_token_id]
+            tokenizer: Any = self.tokenizer
+            blank = [tokenizer.eos_token_id]
             return {
                 "prompt_ids": blank,
                 "response_ids": blank,
@@ -112,7 +111,8 @@ class ProxMOAgentLoop(AgentLoopBase):
 class ServerPolicy:
     """verl's servers as a policy of one episode: prompts of the last turns, one at a time."""
 
-    loop: ProxMOAgentLoop
+    loop: Any
+    """The agent loop. Any: verl types its tokenizer as a class without a tokenizer's methods."""
     prompter: Prompter
     sampling: Mapping[str, Any]
     context: Context = "window"

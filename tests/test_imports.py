@@ -25,8 +25,9 @@ MAY_IMPORT = {
     # Evaluation is handed to the trainer by whoever starts it.
     "training": ACTING | {"credit", "files", "proxmo"},
     "evaluation": ACTING,
+    "adapters": ACTING | {"credit", "proxmo"},
     "progress": ACTING | {"training"},
-    "commands": ACTING | {"credit", "training", "evaluation", "progress"},
+    "commands": ACTING | {"adapters", "credit", "training", "evaluation", "progress"},
     # Commands are named as text and imported when they run.
     "cli": {"errors"},
     "__main__": {"cli"},

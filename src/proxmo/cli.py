@@ -51,6 +51,10 @@ COMMANDS = {
         "proxmo.commands.play:main",
         "solve a task by hand: what an agent reads, does and is paid",
     ),
+    "doctor": Command(
+        "proxmo.commands.doctor:main",
+        "say whether an adapter (verl, skyrl, trl, verifiers) is ready, and why not",
+    ),
 }
 
 

@@ -31,8 +31,8 @@ class Progress:
 
 
 @dataclass(slots=True)
-class _Episode:
-    """An episode under way."""
+class Episode:
+    """An episode under way: acts in its environment and records the turns."""
 
     task: Task
     member: int
@@ -49,6 +49,7 @@ class _Episode:
     score: float | None = None
 
     def start(self) -> None:
+        """Reset the environment; an error is recorded and ends the episode."""
         try:
             self.observation, info = self.env.reset(seed=self.seed, options=self.task.options)
             self.goal = info.get("goal", "")
@@ -96,6 +97,7 @@ class _Episode:
             self.env.close()
 
     def record(self, context: Context) -> Trajectory:
+        """The episode as a trajectory of at least one step."""
         # An environment that failed at once leaves an empty step: the episode keeps its
         # place in the group's statistics, and no token of it is trained on.
         empty = Step(self.observation, prompt="", response="", action="", reward=0.0, valid=True)
@@ -134,11 +136,11 @@ def rollout(
     """
     began = time.perf_counter()
     episodes = [
-        _Episode(task, member, _seed(seed, task.id), make_env())
+        Episode(task, member, task_seed(seed, task.id), make_env())
         for task in tasks
         for member in range(group_size)
     ]
-    rngs = [np.random.default_rng([_seed(seed, e.task.id), e.member]) for e in episodes]
+    rngs = [np.random.default_rng([task_seed(seed, e.task.id), e.member]) for e in episodes]
     dialogue = policy.open(rngs, temperature=temperature, greedy=greedy)
     for episode in episodes:
         episode.start()
@@ -169,7 +171,7 @@ def rollout(
     return [episode.record(policy.context) for episode in episodes]
 
 
-def _prompt(policy: Policy, episode: _Episode) -> str:
+def _prompt(policy: Policy, episode: Episode) -> str:
     if policy.context == "window":
         past = [(step.observation, step.action) for step in episode.steps]
         return policy.prompter.window(episode.goal, past, episode.observation, episode.actions)
@@ -178,7 +180,7 @@ def _prompt(policy: Policy, episode: _Episode) -> str:
     return policy.prompter.following(episode.observation, episode.actions)
 
 
-def _seed(seed: int, task_id: str) -> int:
+def task_seed(seed: int, task_id: str) -> int:
     """A seed for a task, the same on every machine and for every group that plays it."""
     digest = hashlib.blake2b(f"{seed}/{task_id}".encode(), digest_size=7).digest()
     return int.from_bytes(digest, "big")

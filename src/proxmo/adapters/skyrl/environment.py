@@ -1,0 +1,85 @@
+"""Any environment of proxmo's registry as an environment of `skyrl_gym`, called `proxmo`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import skyrl_gym
+from skyrl_gym.envs.base_text_env import BaseTextEnv, BaseTextEnvStepOutput, ConversationType
+from skyrl_gym.envs.registration import registry
+
+from proxmo.adapters.tasks import make_env, task_at
+from proxmo.policies.base import Response
+from proxmo.prompts import Prompter
+from proxmo.rollout import Episode, task_seed
+from proxmo.types import Step
+
+NAME = "proxmo"
+"""Of the environment, for `environment.env_class` and the data's column `env_class`."""
+
+EPISODE = "proxmo_episode"
+"""Where the environment leaves its record for the generator, among its extras."""
+
+
+class ProxMOTextEnv(BaseTextEnv):
+    """Plays the task that a row of the data names, as a growing conversation.
+
+    An environment that raises ends its own episode, as a failure, and no other.
+    """
+
+    def __init__(self, env_config: Any = None, extras: dict[str, Any] | None = None) -> None:
+        """`extras` are the row's columns; `proxmo.adapters.skyrl.data` writes them."""
+        super().__init__()
+        del env_config
+        columns: dict[str, Any] = extras or {}
+        settings: Mapping[str, Any] = columns["proxmo"]
+        task = task_at(settings)
+        self._prompter = Prompter(style=settings["style"])
+        self._episode = Episode(
+            task,
+            member=0,
+            # The members of a group pass the same seed, hence start alike.
+            seed=task_seed(settings["episode_seed"], task.id),
+            env=make_env(settings["env"], settings["max_steps"] or None, {}),
+        )
+        columns[EPISODE] = self._episode
+
+    def init(self, prompt: ConversationType) -> tuple[ConversationType, dict[str, Any]]:
+        """Start the episode; the row's own prompt is a name for logs."""
+        del prompt
+        episode = self._episode
+        episode.start()
+        text = self._prompter.opening(episode.goal, episode.observation, episode.actions)
+        return [{"role": "user", "content": text}], {}
+
+    def step(self, action: str) -> BaseTextEnvStepOutput:
+        """Send a response to the environment."""
+        episode = self._episode
+        self.turns += 1
+        if episode.ended:  # it failed to start, and SkyRL has asked for a response all the same
+            episode.steps.append(Step("", "", action, "", reward=0.0, valid=True))
+        else:
+            episode.act("", Response(action), *self._prompter.parse(action))
+        text = self._prompter.following(episode.observation, episode.actions)
+        return BaseTextEnvStepOutput(
+            observations=[] if episode.ended else [{"role": "user", "content": text}],
+            reward=episode.steps[-1].reward,
+            done=episode.ended,
+            metadata={},
+            postprocessed_action=None,
+        )
+
+    def get_metrics(self) -> dict[str, Any]:
+        """Success and length of an episode that has ended."""
+        return {"success": float(self._episode.success), "turns": len(self._episode.steps)}
+
+    def close(self) -> None:
+        """Free what the environment holds."""
+        self._episode.close()
+
+
+def register_environment() -> None:
+    """Make the environment known to `skyrl_gym`, once per process."""
+    if NAME not in registry:
+        skyrl_gym.register(id=NAME, entry_point=f"{__name__}:{ProxMOTextEnv.__name__}")

@@ -1,0 +1,39 @@
+"""Start SkyRL with credit for every turn; takes SkyRL's own command line.
+
+python -m proxmo.adapters.skyrl.main generator.step_wise_trajectories=true ...
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+from skyrl.train.config import SkyRLTrainConfig
+from skyrl.train.utils import validate_cfg
+from skyrl.train.utils.utils import initialize_ray
+
+from proxmo.adapters.skyrl.trainer import ProxMOExp, check_config
+from proxmo.adapters.versions import check_version
+from proxmo.credit import Estimator
+
+
+@ray.remote(num_cpus=1)
+def _train(cfg: Any, credit: Estimator | None) -> None:
+    ProxMOExp(cfg, credit).run()
+
+
+def main(arguments: Sequence[str] | None = None, credit: Estimator | None = None) -> None:
+    """Train as the command line says, with `credit` (ProxMO where none is given)."""
+    check_version("skyrl")
+    overrides = list(sys.argv[1:] if arguments is None else arguments)
+    cfg = SkyRLTrainConfig.from_cli_overrides(overrides)
+    check_config(cfg)
+    validate_cfg(cfg)
+    initialize_ray(cfg)
+    ray.get(_train.remote(cfg, credit))
+
+
+if __name__ == "__main__":
+    main()

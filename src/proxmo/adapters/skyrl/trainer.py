@@ -1,0 +1,118 @@
+"""A SkyRL trainer that credits every turn, its generator, and the experiment of both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from skyrl.train.entrypoints.main_base import BasePPOExp, resolve_policy_model_name
+from skyrl.train.generators.skyrl_gym_generator import SkyRLGymGenerator
+from skyrl.train.trainer import RayPPOTrainer
+
+from proxmo.adapters.skyrl.columns import COLUMN, collect_steps, row_column
+from proxmo.adapters.skyrl.environment import EPISODE, register_environment
+from proxmo.credit import Estimator, ProxMO, Steps
+from proxmo.errors import InputError
+
+
+class ProxMOGenerator(SkyRLGymGenerator):
+    """SkyRL's generator; every row also tells the turn that it is."""
+
+    def _post_process_agent_loop_output(
+        self, agent_loop_output: Any, _env_extras: dict[str, Any], _trajectory_id: Any
+    ) -> Any:
+        # Taken away again: SkyRL writes what is left among the extras to its logs.
+        episode = _env_extras.pop(EPISODE, None)
+        if episode is None:
+            return agent_loop_output
+        for row, step in zip(agent_loop_output.step_outputs, episode.steps, strict=True):
+            row.env_metrics = row.env_metrics | {COLUMN: row_column(step, episode.success)}
+            if not step.observation and episode.error is not None:
+                row.loss_mask = [0] * len(row.loss_mask)  # nothing was asked of the policy
+        return agent_loop_output
+
+
+class ProxMOTrainer(RayPPOTrainer):
+    """SkyRL's trainer with credit for every turn, not only for the last."""
+
+    def __init__(self, cfg: Any, *args: Any, credit: Estimator | None = None, **kwargs: Any):
+        """`credit` is any estimator of `proxmo`, ProxMO where none is given."""
+        check_config(cfg)
+        self.credit = ProxMO() if credit is None else credit
+        self._steps: Steps | None = None
+        super().__init__(cfg, *args, **kwargs)
+
+    def postprocess_generator_output(
+        self, generator_output: Any, uids: list[str], *args: Any, **kwargs: Any
+    ) -> tuple[Any, list[str]]:
+        """Keep the turns, which are not part of what SkyRL passes on."""
+        self._steps = collect_steps(
+            uids, generator_output["is_last_step"], generator_output["env_metrics"]
+        )
+        return super().postprocess_generator_output(generator_output, uids, *args, **kwargs)
+
+    def compute_advantages_and_returns(self, data: Any) -> Any:
+        """Put each turn's advantage on each token of its row; padding, at the end, gets 0."""
+        assert self._steps is not None, "postprocess_generator_output runs before"
+        data = super().compute_advantages_and_returns(data)
+        result = self.credit(self._steps)
+        rows = np.zeros(len(data["advantages"]))
+        rows[: len(self._steps)] = result.advantage
+        mask = data["response_mask"]
+        advantages = torch.from_numpy(rows).to(data["advantages"])[:, None] * mask
+        data["advantages"] = data["returns"] = advantages
+        # SkyRL has logged the mean of advantages that are not trained on.
+        real = advantages[: len(self._steps)][mask[: len(self._steps)].bool()]
+        figures = {
+            "avg_advantages": real.mean().item(),
+            "avg_advantages_abs": real.abs().mean().item(),
+        }
+        data.metadata["metrics"].update(figures)
+        self.all_metrics.update(
+            {
+                "loss/avg_raw_advantages": figures["avg_advantages"],
+                "loss/avg_raw_advantages_abs": figures["avg_advantages_abs"],
+            }
+            | result.diagnostics
+        )
+        return data
+
+
+class ProxMOExp(BasePPOExp):
+    """SkyRL's experiment with this trainer and generator."""
+
+    def __init__(self, cfg: Any, credit: Estimator | None = None) -> None:
+        """`credit` is any estimator of `proxmo`, ProxMO where none is given."""
+        check_config(cfg)
+        register_environment()
+        self.credit = credit
+        super().__init__(cfg)
+
+    def get_generator(self, cfg: Any, tokenizer: Any, inference_engine_client: Any) -> Any:
+        """A generator whose rows tell their turns."""
+        return ProxMOGenerator(
+            generator_cfg=cfg.generator,
+            skyrl_gym_cfg=cfg.environment.skyrl_gym,
+            inference_engine_client=inference_engine_client,
+            tokenizer=tokenizer,
+            policy_model_name=resolve_policy_model_name(cfg),
+        )
+
+    def get_trainer(self, *args: Any, **kwargs: Any) -> ProxMOTrainer:
+        """The trainer that credits every turn."""
+        return ProxMOTrainer(*args, credit=self.credit, **kwargs)
+
+
+def check_config(cfg: Any) -> None:
+    """Refuse what credit by turns cannot work with, naming the setting and the way out."""
+    wanted = [
+        ("generator.step_wise_trajectories", cfg.generator.step_wise_trajectories, True),
+        ("generator.merge_stepwise_output", cfg.generator.merge_stepwise_output, False),
+        ("trainer.algorithm.use_kl_in_reward", cfg.trainer.algorithm.use_kl_in_reward, False),
+    ]
+    for name, value, needed in wanted:
+        if bool(value) is not needed:
+            raise InputError(
+                f"{name} is {value}; credit by turns needs {name}={str(needed).lower()}"
+            )

@@ -1,0 +1,188 @@
+"""The real SkyRL on CPU: its generator, its trainer's batch and advantages, our environment."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("skyrl", reason="skyrl is not installed: uv sync --extra skyrl")
+
+import torch
+from byte_tokenizer import byte_tokenizer
+from skyrl.train.config import SkyRLTrainConfig
+from skyrl.train.generators.utils import prepare_generator_input
+from toy_env import COLOURS, Script, register_toy
+
+import proxmo
+from proxmo.adapters.skyrl.columns import COLUMN
+from proxmo.adapters.skyrl.data import task_rows
+from proxmo.adapters.skyrl.environment import register_environment
+from proxmo.adapters.skyrl.trainer import ProxMOGenerator, ProxMOTrainer, check_config
+from proxmo.adapters.tasks import place_tasks
+from proxmo.errors import InputError
+
+register_toy()
+register_environment()
+
+
+class ScriptedEngine:
+    """Stands for the inference engines."""
+
+    def __init__(self, tokenizer, actions):
+        self.tokenizer, self.script = tokenizer, Script(actions)
+
+    async def generate(self, engine_input, model=None):
+        await asyncio.sleep(0)
+        [prompt_ids] = engine_input["prompt_token_ids"]
+        said = self.script.say(self.tokenizer.decode(prompt_ids))
+        ids = [*self.tokenizer(said)["input_ids"], self.tokenizer.eos_token_id]
+        return {
+            "responses": [said],
+            "response_ids": [ids],
+            "stop_reasons": ["stop"],
+            "response_logprobs": [[-0.5] * len(ids)],
+        }
+
+    async def finish_session(self, session_id):
+        pass
+
+
+def config(*overrides):
+    return SkyRLTrainConfig.from_cli_overrides(
+        [
+            "generator.step_wise_trajectories=true",
+            "generator.batched=false",
+            "generator.n_samples_per_prompt=4",
+            "generator.max_input_length=2000",
+            "trainer.train_batch_size=2",
+            "trainer.policy_mini_batch_size=2",
+            "trainer.algorithm.advantage_estimator=grpo",
+            *overrides,
+        ]
+    )
+
+
+def generate(cfg, tokenizer, rows, actions):
+    generator = ProxMOGenerator(
+        generator_cfg=cfg.generator,
+        skyrl_gym_cfg=cfg.environment.skyrl_gym,
+        inference_engine_client=ScriptedEngine(tokenizer, actions),
+        tokenizer=tokenizer,
+        policy_model_name="toy",
+    )
+    prompts = [
+        {
+            "prompt": row["prompt"],
+            "env_class": row["env_class"],
+            "uid": f"u{number}",
+            "env_extras": {"proxmo": row["proxmo"], "data_source": row["data_source"]},
+        }
+        for number, row in enumerate(rows)
+    ]
+    given, _ = prepare_generator_input(
+        prompts, cfg.generator.n_samples_per_prompt, {"logprobs": 1}, "proxmo", "train", 1
+    )
+    output = asyncio.run(generator.generate(given))
+    return output, [trajectory.instance_id for trajectory in output["trajectory_ids"]]
+
+
+def trainer_of(cfg, tokenizer, ranks=1, credit=None):
+    """The trainer without what needs GPUs: workers, engines, data loader."""
+    trainer = ProxMOTrainer.__new__(ProxMOTrainer)
+    trainer.cfg, trainer.tokenizer, trainer.all_metrics = cfg, tokenizer, {}
+    trainer.credit, trainer._steps = credit or proxmo.ProxMO(), None
+    trainer.dispatch = SimpleNamespace(get_lcm_dp_size=lambda: ranks)
+    return trainer
+
+
+def played(split="train", actions=(*COLOURS, "nonsense"), ranks=1, credit=None, count=2):
+    cfg, tokenizer = config(), byte_tokenizer()
+    rows = task_rows(place_tasks("toy", split, count=count), style="compact", max_steps=3)
+    output, uids = generate(cfg, tokenizer, rows, list(actions))
+    trainer = trainer_of(cfg, tokenizer, ranks, credit)
+    output, uids = trainer.postprocess_generator_output(output, uids)
+    data = trainer.convert_to_training_input(output, uids)
+    data["values"] = None
+    return trainer, output, uids, trainer.compute_advantages_and_returns(data)
+
+
+@pytest.mark.parametrize("method", ["proxmo", "gigpo"])
+def test_every_turn_is_credited_as_by_hand(method):
+    trainer, output, uids, data = played(credit=proxmo.make(method), ranks=7)
+    rows = [metrics[COLUMN] for metrics in output["env_metrics"]]
+    trajectory, number = [], 0
+    for last in output["is_last_step"]:
+        trajectory.append(number)
+        number += last
+    assert number == 8
+    expected = proxmo.make(method)(
+        proxmo.Steps(
+            group=uids,
+            trajectory=trajectory,
+            step=range(len(rows)),
+            **{
+                name: [row[name] for row in rows]
+                for name in ("observation", "reward", "success", "valid")
+            },
+        )
+    ).advantage
+    assert len({round(value, 6) for value in expected}) > 2
+    real = len(rows)
+    wanted = torch.tensor(expected)[:, None] * data["response_mask"][:real]
+    torch.testing.assert_close(
+        data["advantages"][:real].double(), wanted.double(), rtol=1e-6, atol=1e-6
+    )
+    assert len(data["advantages"]) > real  # padded for the ranks
+    assert data["advantages"][real:].abs().sum() == 0
+    assert torch.equal(data["returns"], data["advantages"])
+    used = data["advantages"][:real][data["response_mask"][:real].bool()]
+    assert trainer.all_metrics["loss/avg_raw_advantages"] == pytest.approx(used.mean().item())
+    assert 0 < trainer.all_metrics["credit/success_rate"] < 1
+
+
+def test_rows_tell_the_observation_the_reward_and_the_success():
+    _, output, uids, _ = played(actions=["nonsense"])
+    rows = [metrics[COLUMN] for metrics in output["env_metrics"]]
+    assert len(rows) == 2 * 4 * 3
+    assert rows[0]["observation"].startswith("room 00: say ")
+    assert rows[1]["observation"].startswith("nonsense? say ")
+    assert not any(row["success"] or row["valid"] or row["reward"] for row in rows)
+    starts = {
+        (uid, row["observation"])
+        for uid, row in zip(uids, rows, strict=True)
+        if row["observation"].startswith("room")
+    }
+    assert len(starts) == 2  # one per group: its members start alike
+
+
+def test_an_environment_that_fails_at_once_trains_nothing():
+    _, output, _, data = played(split="broken")
+    assert len(output["response_ids"]) == 8
+    assert data["loss_mask"].sum() == 0
+
+
+def test_a_conversation_that_grows_too_long_is_credited_as_far_as_it_came():
+    cfg, tokenizer = config("generator.max_input_length=60"), byte_tokenizer()
+    rows = task_rows(place_tasks("toy", "train", count=2), style="compact", max_steps=3)
+    output, uids = generate(cfg, tokenizer, rows, ["nonsense"])
+    assert 8 <= len(uids) < 24
+    trainer_of(cfg, tokenizer).postprocess_generator_output(output, uids)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("generator.step_wise_trajectories=false", "needs generator.step_wise_trajectories=true"),
+        ("generator.merge_stepwise_output=true", "needs generator.merge_stepwise_output=false"),
+        ("trainer.algorithm.use_kl_in_reward=true", "use_kl_in_reward=false"),
+    ],
+)
+def test_a_wrong_configuration_is_refused(override, message):
+    with pytest.raises(InputError, match=message):
+        check_config(config(override))
+
+
+def test_rows_of_another_environment_are_refused():
+    trainer = trainer_of(config(), byte_tokenizer())
+    with pytest.raises(InputError, match="env_class=proxmo"):
+        trainer.postprocess_generator_output({"is_last_step": [True], "env_metrics": [{}]}, ["u0"])

@@ -1,0 +1,92 @@
+"""Rows to credit and settings, which need no verl."""
+
+import pyarrow.parquet
+import pytest
+from toy_env import register_toy
+
+import proxmo
+from proxmo.adapters.tasks import place_tasks, task_at
+from proxmo.adapters.verl import data
+from proxmo.adapters.verl.columns import COLUMN, credit_rows
+from proxmo.adapters.verl.settings import read_settings
+from proxmo.errors import InputError
+
+
+def row(observation, reward, success):
+    column = {"observation": observation, "reward": reward, "success": success, "valid": True}
+    return {COLUMN: column}
+
+
+ROWS = {
+    "a_0_0": row("x", 0.0, True),
+    "a_0_1": row("y", 10.0, True),
+    "a_1_0": row("x", 0.0, False),
+    "a_1_10": row("z", 0.0, False),
+    "a_1_9": row("x", 0.0, False),
+}
+
+
+def test_rows_in_any_order_with_padding_get_the_same_credit():
+    credit = proxmo.ProxMO()
+    plain = credit_rows(credit, list(ROWS), [{}] * 5, list(ROWS.values())).advantages
+    keys = ["pad7_0_0", *reversed(ROWS)]
+    tags = [{"is_padding": True}] + [{}] * 5
+    fields = [ROWS["a_0_0"], *reversed(ROWS.values())]
+    mixed = credit_rows(credit, keys, tags, fields).advantages
+    assert mixed.tolist() == [0.0, *reversed(plain.tolist())]
+
+
+def test_a_row_of_another_agent_loop_is_named():
+    with pytest.raises(InputError, match=r"row 'b_0_0'.*default_agent_loop=proxmo"):
+        credit_rows(proxmo.ProxMO(), ["b_0_0"], [{}], [{"turn_scores": []}])
+
+
+def test_settings_are_the_papers_unless_told_otherwise():
+    settings = read_settings({})
+    assert settings.estimator == proxmo.ProxMO()
+    assert (settings.style, settings.history) == ("think", 2)
+    given = {"method": "gigpo", "credit": {"gamma": 0.9}, "max_steps": 15}
+    assert read_settings({"proxmo": given}).estimator == proxmo.GiGPO(gamma=0.9)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"max_step": 3}, "did you mean 'max_steps'"),
+        ({"method": "ppo"}, "'ppo'"),
+        ({"style": "short"}, "'short'"),
+        ({"history": -1}, "-1"),
+        ({"max_steps": 0}, "max_steps is 0"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        read_settings({"proxmo": given})
+
+
+def test_tasks_go_to_a_file_and_come_back(tmp_path, capsys):
+    out = tmp_path / "folder" / "train.parquet"
+    given = ["--env", "alfworld", "--split", "train", "--count", "3", "--out", str(out)]
+    assert data.main(given) == 0
+    assert "3 tasks of alfworld" in capsys.readouterr().out
+    rows = pyarrow.parquet.read_table(out).to_pylist()
+    tasks = [task_at(row["extra_info"]) for row in rows]
+    assert [task.id for task in tasks] == [row["extra_info"]["task"] for row in rows]
+    assert [row["data_source"] for row in rows] == [f"alfworld/{t.task_type}" for t in tasks]
+    assert [row["extra_info"]["index"] for row in rows] == [0, 1, 2]
+
+
+def test_a_bad_split_is_explained(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("ALFWORLD_DATA", raising=False)
+    with pytest.raises(SystemExit):
+        data.main(["--env", "alfworld", "--split", "tset", "--out", str(tmp_path / "x")])
+    assert "tset" in capsys.readouterr().err
+
+
+def test_another_task_at_the_same_place_is_refused():
+    register_toy()
+    [(_, place), *_] = place_tasks("toy", "train", count=2)
+    with pytest.raises(InputError, match="same tasks"):
+        task_at(place | {"task": "another"})
+    with pytest.raises(InputError, match="same tasks"):
+        task_at(place | {"index": 2})

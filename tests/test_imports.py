@@ -24,6 +24,8 @@ MAY_IMPORT = {
     # Evaluation is handed to the trainer by whoever starts it.
     "training": ACTING | {"credit", "proxmo"},
     "evaluation": ACTING,
+    # Other people's trainers in the place of ours: they never see it.
+    "adapters": BASE | {"envs", "prompts", "policies", "rollout", "credit"},
     "progress": ACTING | {"training"},
     "commands": ACTING | {"credit", "training", "evaluation", "progress"},
     # Commands are named as text and imported when they run.

@@ -1,10 +1,13 @@
 """A tiny model and small runs of TRL's trainer on generated ALFWorld games."""
 
+from functools import partial
+
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
-from trl import GRPOConfig
+from trl.trainer.grpo_config import GRPOConfig
 
 from proxmo.adapters.trl import ProxMOTrainer
+from proxmo.envs.alfworld.env import AlfworldEnv
 from proxmo.envs.alfworld.tasks import load_tasks
 from proxmo.policies.builtin import train_tokenizer
 
@@ -93,3 +96,21 @@ def trainer(folder, kind=Watched, *, credit="proxmo", options=None, **arguments)
     }
     args = settings(folder, **(options or {}))
     return kind(model(reader), args=args, credit=credit, **{**usual, **arguments})
+
+
+class Paying(AlfworldEnv):
+    """ALFWorld that pays for every action, by its length: an untrained model solves nothing.
+
+    An action of even length that ends the episode is a success.
+    """
+
+    def step(self, command):
+        """As ALFWorld, but for reward, success and validity."""
+        observation, _, terminated, truncated, info = super().step(command)
+        reward = len(command) % 5 + 0.25
+        info = {**info, "success": truncated and len(command) % 2 == 0, "valid": reward > 1}
+        return observation, reward, terminated, truncated, info
+
+
+PLAYED = {"environment": partial(Paying, max_steps=TURNS), "max_turns": None}
+"""Arguments of `trainer` for games whose rewards differ."""

@@ -69,7 +69,7 @@ class Conversation:
         self.logprobs.extend([0.0] * len(ids) if logprobs is None else logprobs)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ConversationPolicy:
     """A policy for `proxmo.rollout` whose tokens come from `generate`, one call a turn."""
 

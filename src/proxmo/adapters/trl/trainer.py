@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 from numpy.random import SeedSequence
-from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from proxmo.adapters.trl.conversations import (
     Conversation,
@@ -124,7 +125,8 @@ class ProxMOTrainer(GRPOTrainer):
                 rollout_func=_hand_over,
                 **options,
             )
-        self._chat = ChatFormat(self._tokenizer, **self.chat_template_kwargs)
+        template_options: Any = self.chat_template_kwargs
+        self._chat = ChatFormat(self._tokenizer, **template_options)
         self._stop_at_turn_ends()
 
     def _set_signature_columns_if_needed(self) -> None:
@@ -156,12 +158,13 @@ class ProxMOTrainer(GRPOTrainer):
 
     def _play(self, numbers: Sequence[int]) -> None:
         """Play one episode of each task, by its number, in the order given."""
-        training = self.model.training
+        training = self._mode == "train"
         tasks = self._tasks if training or self._eval_tasks is None else self._eval_tasks
         # All processes come to the same number, and so the members of a group, wherever
         # they are played, start from the same state. An evaluation is always the same.
         update = self.state.global_step + 1 if training else 0
         seed = int(SeedSequence([self.args.seed, update]).generate_state(1)[0])
+        assert self.max_completion_length is not None
         policy = ConversationPolicy(
             self._turn,
             self._chat,
@@ -174,10 +177,16 @@ class ProxMOTrainer(GRPOTrainer):
         if self._lockstep:  # others may still be playing, and cannot generate without us
             while self._turn([], 0)[0]:
                 pass
-        filler = self._tokenizer.eos_token_id
+        filler: Any = self._tokenizer.eos_token_id
         self._conversations = [
             row if row.turns else never_started(filler) for row in policy.conversations
         ]
+
+    @property
+    def _mode(self) -> str:
+        """TRL's name for what is going on, by which it keeps its metrics apart."""
+        assert self.model is not None
+        return "train" if self.model.training else "eval"
 
     @property
     def _lockstep(self) -> bool:
@@ -232,8 +241,9 @@ class ProxMOTrainer(GRPOTrainer):
 
     def _token_advantages(self, width: int) -> torch.Tensor:
         """This process's (rows, width); credit sees the groups whole, whoever played them."""
-        mode = "train" if self.model.training else "eval"
+        mode = self._mode
         size = self.num_generations if mode == "train" else self.num_generations_eval
+        assert size is not None  # TRL's defaults fill it in
         trajectories: list[Trajectory] = gather_object([slim(played) for played in self._played])
         check_played(trajectories, size)
         weights = self.reward_weights.double()
@@ -268,7 +278,7 @@ class ProxMOTrainer(GRPOTrainer):
         self._logs["extra"]["success"].extend(played.success for played in trajectories)
 
 
-def _hand_over(prompts: list[str], trainer: ProxMOTrainer) -> dict[str, Any]:
+def _hand_over(prompts: list[str], trainer: Any) -> dict[str, Any]:
     """TRL's `rollout_func`: the conversations that were played just before."""
     rows = trainer._conversations
     assert len(rows) == len(prompts)
@@ -284,7 +294,7 @@ def _hand_over(prompts: list[str], trainer: ProxMOTrainer) -> dict[str, Any]:
 
 def _estimator(credit: str | Estimator, args: GRPOConfig) -> Estimator:
     if credit == "grpo":
-        scale = args.scale_rewards
+        scale: Any = args.scale_rewards  # checked by TRL
         return TRLGroupRelative(scale)
     if isinstance(credit, str):
         return make(credit)

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     # Other people's trainers in the place of ours: they never see it.
     "adapters": BASE | {"envs", "prompts", "policies", "rollout", "credit"},
     "progress": ACTING | {"training"},
-    "commands": ACTING | {"credit", "training", "evaluation", "progress"},
+    "commands": ACTING | {"credit", "training", "evaluation", "progress", "adapters"},
     # Commands are named as text and imported when they run.
     "cli": {"errors"},
     "__main__": {"cli"},

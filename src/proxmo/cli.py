@@ -47,6 +47,10 @@ COMMANDS = {
         "proxmo.commands.generate:main",
         "write generated ALFWorld games in the official format",
     ),
+    "serve": Command(
+        "proxmo.commands.serve:main",
+        "serve an environment to frameworks that speak OpenEnv",
+    ),
 }
 
 

@@ -12,13 +12,21 @@ class Together(tiny_trl.Watched):
 
     calls = 0
 
+    def __init__(self, *args, **options):
+        self.asked, self.widths = [], []
+        super().__init__(*args, **options)
+
+    def _turn(self, prompts, limit):
+        self.asked.append(len(prompts))
+        return super()._turn(prompts, limit)
+
     @property
     def _lockstep(self):
         return True
 
     def _generate_single_turn(self, prompt_ids, *args, **kwargs):
         self.calls += 1
-        self.widths = [*getattr(self, "widths", []), len(prompt_ids)]
+        self.widths.append(len(prompt_ids))
         return super()._generate_single_turn(prompt_ids, *args, **kwargs)
 
 
@@ -41,7 +49,8 @@ def main(folder: Path) -> None:
         }
         for episodes, rows, output, _ in trainer.batches
     ]
-    seen = {"batches": batches, "calls": trainer.calls, "widths": trainer.widths}
+    seen = {"batches": batches, "calls": trainer.calls}
+    seen |= {"widths": trainer.widths, "asked": trainer.asked}
     seen["logged"] = list(trainer._logs["advantages"])
     seen["weight"] = float(sum(p.double().sum() for p in trainer.model.parameters()))
     (folder / f"{rank}.json").write_text(json.dumps(seen))

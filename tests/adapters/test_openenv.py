@@ -23,6 +23,7 @@ from proxmo.errors import InputError, ProxmoError
 from proxmo.policies.base import Response
 from proxmo.prompts import Prompter
 from proxmo.rollout import rollout
+from proxmo.types import Context
 
 ALFWORLD = registry.get("alfworld")
 SESSIONS, STEPS = 16, 8
@@ -104,7 +105,8 @@ def test_sessions_at_once_see_what_local_environments_show(served):
 class Wanderer:
     """A policy for `rollout` that tries admissible actions."""
 
-    context, prompter = "window", Prompter("compact")
+    context: Context = "window"
+    prompter = Prompter("compact")
 
     def open(self, rngs, *, temperature, greedy):
         self.rngs = rngs
@@ -152,8 +154,11 @@ def test_the_session_after_the_last_is_refused_and_a_dead_client_frees_its_own(s
     with pytest.raises(ProxmoError, match=r"at capacity: 1/1.*--max-sessions"):
         late.reset()
     # No goodbye: the connection is cut in the middle of the episode.
-    transport = dying.async_client._ws.transport
+    connection = dying.async_client._ws
+    assert connection is not None
+    transport = connection.transport
     dying._ensure_loop().call_soon_threadsafe(transport.abort)
+    text = ""
     for _ in range(100):
         try:
             text, _ = late.reset(seed=0)

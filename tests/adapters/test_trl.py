@@ -143,7 +143,7 @@ def test_logged_advantages_are_the_real_ones(tmp_path):
     episodes, rows, output, _ = trainer.batches[0]
     table = pandas.read_parquet(next((tmp_path / "completions").glob("*.parquet")))
     by_hand = credited(proxmo.ProxMO(), [record(played) for played in episodes])
-    for i, row in table.iterrows():
+    for i, row in enumerate(table.to_dict("records")):
         tokens = output["advantages"][i][torch.tensor(rows[i].mask).nonzero()[:, 0]]
         assert row["advantage"] == pytest.approx(float(tokens.mean()), abs=1e-6)
         assert list(row["turn_advantages"]) == pytest.approx(list(by_hand[i]))

@@ -1,6 +1,7 @@
 """A tiny model and small runs of TRL's trainer on generated ALFWorld games."""
 
 from functools import partial
+from typing import Any
 
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
@@ -84,7 +85,7 @@ class Watched(ProxMOTrainer):
         return super()._compute_loss(model, inputs)
 
 
-def trainer(folder, kind=Watched, *, credit="proxmo", options=None, **arguments):
+def trainer(folder, kind: Any = Watched, *, credit="proxmo", options=None, **arguments) -> Any:
     reader = tokenizer()
     usual = {
         "environment": "alfworld",
@@ -104,11 +105,11 @@ class Paying(AlfworldEnv):
     An action of even length that ends the episode is a success.
     """
 
-    def step(self, command):
+    def step(self, action):
         """As ALFWorld, but for reward, success and validity."""
-        observation, _, terminated, truncated, info = super().step(command)
-        reward = len(command) % 5 + 0.25
-        info = {**info, "success": truncated and len(command) % 2 == 0, "valid": reward > 1}
+        observation, _, terminated, truncated, info = super().step(action)
+        reward = len(action) % 5 + 0.25
+        info = {**info, "success": truncated and len(action) % 2 == 0, "valid": reward > 1}
         return observation, reward, terminated, truncated, info
 
 

@@ -84,7 +84,7 @@ class Clock(TrainerCallback):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--updates", type=int, default=4, help="an even number, half with credit")
     parser.add_argument("--turns", type=int, default=8)
     options = parser.parse_args()

@@ -90,7 +90,7 @@ async def load(url: str, server: int, sessions: int, steps: int) -> list[list[An
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sessions", type=int, default=256)
     parser.add_argument("--steps", type=int, default=20)
     options = parser.parse_args()

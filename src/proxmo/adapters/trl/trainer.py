@@ -39,7 +39,7 @@ from proxmo.types import Trajectory
 _REPLACED = ("tools", "rollout_func", "environment_factory")
 
 
-def environment_reward(trajectory: Sequence[Trajectory], **_: Any) -> list[float]:
+def environment_reward(trajectory: Sequence[Trajectory], **_: Any) -> list[float | None]:
     """TRL's reward function for what the environment paid: the sum over the episode's steps."""
     return [played.reward for played in trajectory]
 

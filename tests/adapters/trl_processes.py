@@ -1,7 +1,9 @@
 """What each of two processes does in test_trl.py: train, and write down what it saw."""
 
 import json
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import tiny_trl
@@ -31,9 +33,11 @@ class Together(tiny_trl.Watched):
 
 
 def main(folder: Path) -> None:
-    # A group of four is two rows here and two rows there. Episodes end at different turns.
-    options = {"per_device_train_batch_size": 2, "max_completion_length": 60}
-    trainer = tiny_trl.trainer(folder / "out", Together, options=options, **tiny_trl.PLAYED)
+    # A group of four is two rows here and two rows there, where episodes are shorter.
+    turns = tiny_trl.TURNS - 2 * int(os.environ["RANK"])
+    arguments = {**tiny_trl.PLAYED, "environment": partial(tiny_trl.Paying, max_steps=turns)}
+    options = {"per_device_train_batch_size": 2}
+    trainer = tiny_trl.trainer(folder / "out", Together, options=options, **arguments)
     trainer.train()
     rank = trainer.accelerator.process_index
     batches = [

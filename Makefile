@@ -25,3 +25,5 @@ bench:  ## speed of credit, engine and rollout
 	uv run python benchmarks/credit.py
 	uv run --group reference python benchmarks/alfworld.py
 	uv run python benchmarks/rollout.py
+	uv run python benchmarks/adapters.py
+	uv run python benchmarks/serve.py

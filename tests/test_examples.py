@@ -13,6 +13,14 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 PRINTS = {
     "own_loop.py": [
+        r"^\[\[ *\d+\.\d+ +\d+\.\d+ +-?0\. *\]",
+        r"'credit/success_rate': 0\.5",
+    ],
+    "trl_alfworld.py": [
+        r"^update 1: loss -?\d+\.\d+, 3 turns an episode, each compared with \d+\.\d others$",
+        r"^update 2: ",
+    ],
+    "compare_methods.py": [
         r"^ProxMO +0\.\d\d",
         r"^GiGPO +0\.\d\d",
         r"advantage = episode \+ step",

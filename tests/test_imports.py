@@ -25,9 +25,10 @@ MAY_IMPORT = {
     # Evaluation is handed to the trainer by whoever starts it.
     "training": ACTING | {"credit", "files", "proxmo"},
     "evaluation": ACTING,
-    "adapters": ACTING | {"credit", "proxmo"},
+    # Other people's trainers in the place of ours: they never see it.
+    "adapters": BASE | {"envs", "prompts", "policies", "rollout", "credit"},
     "progress": ACTING | {"training"},
-    "commands": ACTING | {"adapters", "credit", "training", "evaluation", "progress"},
+    "commands": ACTING | {"credit", "training", "evaluation", "progress", "adapters"},
     # Commands are named as text and imported when they run.
     "cli": {"errors"},
     "__main__": {"cli"},

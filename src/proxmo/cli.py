@@ -53,7 +53,11 @@ COMMANDS = {
     ),
     "doctor": Command(
         "proxmo.commands.doctor:main",
-        "say whether an adapter (verl, skyrl, trl, verifiers) is ready, and why not",
+        "say whether an adapter (trl, verl, skyrl, verifiers, openenv) is ready, and why not",
+    ),
+    "serve": Command(
+        "proxmo.commands.serve:main",
+        "serve an environment to frameworks that speak OpenEnv",
     ),
 }
 

@@ -26,10 +26,10 @@ def test_a_framework_that_is_not_installed_is_named_with_its_extra(monkeypatch, 
 
 
 def test_an_unknown_version_is_bad_unless_the_user_wants_it(monkeypatch):
-    installed(monkeypatch, verl="0.9.99")
+    installed(monkeypatch, verl="0.10.0")
     monkeypatch.delenv(versions.OVERRIDE, raising=False)
     finding = doctor.examine(doctor.Framework("verl", ()))[0]
-    assert (finding.good, finding.detail) == (False, "0.9.99; tested: 0.9.1")
+    assert (finding.good, finding.detail) == (False, "0.10.0; tested: 0.9.1")
     monkeypatch.setenv(versions.OVERRIDE, "skyrl, verl")
     assert doctor.examine(doctor.Framework("verl", ()))[0].good
 
@@ -55,12 +55,12 @@ def test_a_plugin_policy_that_leaves_proxmo_out_is_shown(monkeypatch):
 
 
 def test_an_untested_version_is_refused_with_both_ways_out(monkeypatch):
-    installed(monkeypatch, verl="0.9.99")
+    installed(monkeypatch, verl="0.10.0")
     monkeypatch.delenv(versions.OVERRIDE, raising=False)
-    with pytest.raises(InputError, match=r"verl is 0\.9\.99.*0\.9\.1.*PROXMO_ALLOW_UNTESTED=verl"):
+    with pytest.raises(InputError, match=r"verl is 0\.10\.0.*0\.9\.1.*PROXMO_ALLOW_UNTESTED=verl"):
         versions.check_version("verl")
     monkeypatch.setenv(versions.OVERRIDE, "verl")
-    assert versions.check_version("verl") == "0.9.99"
+    assert versions.check_version("verl") == "0.10.0"
 
 
 def test_a_build_label_does_not_make_a_version_unknown(monkeypatch):

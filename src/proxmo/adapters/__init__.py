@@ -1,1 +1,1 @@
-"""Proxmo inside other people's training frameworks; each adapter is imported by its name."""
+"""Credit and environments inside other people's frameworks; each adapter needs its own extra."""

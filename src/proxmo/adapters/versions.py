@@ -10,12 +10,19 @@ from importlib import metadata
 
 from proxmo.errors import InputError
 
-TESTED: dict[str, tuple[str, ...]] = {
-    "skyrl": ("0.4.0",),
-    "verifiers": ("0.4.0",),
-    "verl": ("0.9.1",),
+TESTED = {
+    "openenv": "0.10.0",
+    "skyrl": "0.4.0",
+    "trl": "1.16.0",
+    "verifiers": "0.4.0",
+    "verl": "0.9.1",
 }
-"""Distribution -> versions against which the adapter's tests ran."""
+"""Distribution -> version against which the adapter's tests ran.
+
+Adapters reach into parts of a framework that it may change with any release, and an error is
+better than advantages that end up in the wrong place: only releases of the same series, such
+as 0.9, are taken without asking.
+"""
 
 OVERRIDE = "PROXMO_ALLOW_UNTESTED"
 """Environment variable: names of packages, comma-separated, to try at any version."""
@@ -30,8 +37,8 @@ def installed_version(package: str) -> str | None:
 
 
 def is_tested(package: str, version: str) -> bool:
-    """Whether `version` is one that was tested; a local label such as `+cu130` is no matter."""
-    return version.partition("+")[0] in TESTED[package]
+    """Whether `version` is of the series that was tested."""
+    return version.split(".")[:2] == TESTED[package].split(".")[:2]
 
 
 def is_allowed(package: str) -> bool:
@@ -43,9 +50,9 @@ def check_version(package: str) -> str:
     """The installed version of `package`, if it was tested or the user wants to try it.
 
     Raises:
-        InputError: naming the version found, those tested, and both ways out.
+        InputError: naming the version found, the one tested, and both ways out.
     """
-    tested = ", ".join(TESTED[package])
+    tested = TESTED[package]
     found = installed_version(package)
     if found is None:
         raise InputError(
@@ -53,7 +60,8 @@ def check_version(package: str) -> str:
         )
     if not (is_tested(package, found) or is_allowed(package)):
         raise InputError(
-            f"{package} is {found}; proxmo's adapter was tested with {tested}. Install one of "
-            f"these, or set {OVERRIDE}={package} to try {found} all the same"
+            f"{package} is {found}; proxmo's adapter was tested with {tested}. Install it "
+            f"(pip install 'proxmo[{package}]'), or set {OVERRIDE}={package} to try {found} all "
+            "the same"
         )
     return found

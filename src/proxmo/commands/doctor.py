@@ -73,6 +73,7 @@ def _registered(name: str, registry: str, key: str) -> Finding:
 
 
 FRAMEWORKS = {
+    "openenv": Framework("openenv", ("proxmo.adapters.openenv",)),
     "skyrl": Framework(
         "skyrl", ("proxmo.adapters.skyrl.environment", "proxmo.adapters.skyrl.trainer")
     ),
@@ -91,16 +92,13 @@ def examine(framework: Framework) -> list[Finding]:
 
 
 def _version(package: str) -> Finding:
-    tested = ", ".join(TESTED.get(package, ()))
     try:
         found = metadata.version(package)
     except metadata.PackageNotFoundError:
         return Finding(package, False, f"not installed; pip install 'proxmo[{package}]'")
-    if not tested:
-        return Finding(package, True, f"{found} (its adapter checks the version itself)")
     if is_tested(package, found):
-        return Finding(package, True, f"{found} (tested)")
-    return Finding(package, is_allowed(package), f"{found}; tested: {tested}")
+        return Finding(package, True, found)
+    return Finding(package, is_allowed(package), f"{found}; tested: {TESTED[package]}")
 
 
 def _import(module: str) -> Finding:

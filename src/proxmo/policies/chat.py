@@ -23,10 +23,11 @@ class ChatFormat:
 
     A growing conversation is tokenised piece by piece, each piece once, so that the tokens
     a policy sampled stay exactly as sampled. Rendering a dialogue of placeholders shows what
-    stands before, between and after its messages.
+    stands before, between and after its messages. `options` are further variables of the
+    template, such as `enable_thinking=False`.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, **options: Any) -> None:
         self.tokenizer = tokenizer
         template = None if tokenizer.chat_template else PLAIN_TEMPLATE
 
@@ -36,6 +37,7 @@ class ChatFormat:
                 chat_template=template,
                 tokenize=False,
                 add_generation_prompt=True,
+                **options,
             )
 
         opening = render(("user", _USER))

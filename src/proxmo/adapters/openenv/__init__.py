@@ -1,0 +1,21 @@
+"""OpenEnv: proxmo's environments for everybody who speaks it, and everybody's for proxmo.
+
+    from proxmo.adapters.openenv import RemoteSpec, make_app
+
+`proxmo serve` starts a server from the command line. Raises `InputError` on import when the
+installed OpenEnv is not a version that was tested.
+"""
+
+from proxmo.adapters.versions import check_version
+
+check_version("openenv")
+
+__all__ = [
+    "RemoteEnv",
+    "RemoteSpec",
+    "ServedEnvironment",
+    "ServedTasks",
+    "TextAction",
+    "TextObservation",
+    "make_app",
+]

@@ -1,0 +1,390 @@
+"""TRL's real trainer on generated ALFWorld games, with credit by proxmo."""
+
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import tiny_trl
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+import proxmo
+from proxmo.errors import InputError, ProxmoError
+
+LOSSES = ("dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def credited(estimator, episodes, group_size=tiny_trl.GROUP):
+    """Advantages of each episode's turns, by hand: the columns, written out."""
+    columns = {name: [] for name in ("group", "trajectory", "step", "observation", "reward")}
+    success, valid, lengths = [], [], []
+    for number, (steps, succeeded) in enumerate(episodes):
+        for turn, (observation, reward, admitted) in enumerate(steps):
+            row = (number // group_size, number, turn, observation, reward)
+            for name, value in zip(columns, row, strict=True):
+                columns[name].append(value)
+            success.append(succeeded)
+            valid.append(admitted)
+        lengths.append(len(steps))
+    advantage = estimator(proxmo.Steps(**columns, success=success, valid=valid)).advantage
+    return np.split(advantage, np.cumsum(lengths)[:-1])
+
+
+def spread(advantages, turns, mask, width):
+    """(rows, width): each turn's advantage on its tokens, zero elsewhere."""
+    expected = np.zeros((len(mask), width))
+    for line, values, lengths, sampled in zip(expected, advantages, turns, mask, strict=True):
+        tokens = [value for value, n in zip(values, lengths, strict=True) for _ in range(n)]
+        for position, one in enumerate(sampled):
+            if one:
+                line[position] = tokens.pop(0)
+        assert tokens == []
+    return expected
+
+
+def record(played):
+    return [(s.observation, s.reward, s.valid) for s in played.steps], played.success
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.values(), b.values(), strict=True))
+
+
+def test_the_loss_types_tried_here_are_all_that_trl_offers():
+    source = inspect.getsource(GRPOTrainer._compute_loss)
+    branches = re.findall(r"self.loss_type (?:==|in) (.*):", source)
+    assert set(re.findall(r'"(\w+)"', " ".join(branches))) == set(LOSSES)
+
+
+@pytest.mark.parametrize("loss_type", LOSSES)
+def test_every_loss_type_trains_on_the_advantages_of_proxmo(loss_type, tmp_path):
+    options = {"loss_type": loss_type}
+    trainer = tiny_trl.trainer(tmp_path, options=options, **tiny_trl.PLAYED)
+    before = {name: p.clone() for name, p in trainer.model.state_dict().items()}
+    trainer.train()
+    assert not same(before, trainer.model.state_dict())
+    assert all(torch.isfinite(p).all() for p in trainer.model.parameters())
+    assert len(trainer.batches) == 2
+    for (episodes, rows, output, _), (_, inputs) in zip(trainer.batches, trainer.seen, strict=True):
+        by_hand = credited(proxmo.ProxMO(), [record(played) for played in episodes])
+        expected = spread(
+            by_hand, [r.turns for r in rows], [r.mask for r in rows], output["advantages"].shape[1]
+        )
+        assert np.abs(expected).max() > 0.1
+        np.testing.assert_allclose(output["advantages"], expected, atol=1e-6)
+        # Shuffled on the way to the loss, rows and advantages alike.
+        arrived = {
+            tuple(i): a for i, a in zip_lists(inputs["completion_ids"], inputs["advantages"])
+        }
+        for ids, advantages in zip_lists(output["completion_ids"], output["advantages"]):
+            assert arrived[tuple(ids)] == advantages
+        assert torch.equal(inputs["advantages"] != 0, (inputs["advantages"] != 0) & mask(inputs))
+
+
+def zip_lists(a, b):
+    return zip(a.tolist(), b.tolist(), strict=True)
+
+
+def mask(inputs):
+    return (inputs["completion_mask"] * inputs["tool_mask"]).bool()
+
+
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_grpo_gives_the_advantages_of_trl_itself(scale, tmp_path, monkeypatch):
+    own = []
+    scored = GRPOTrainer._generate_and_score_completions
+
+    def keep(self, inputs):
+        output = scored(self, inputs)
+        own.append((output["advantages"].clone(), list(self._logs["advantages"])))
+        return output
+
+    monkeypatch.setattr(GRPOTrainer, "_generate_and_score_completions", keep)
+
+    def brevity(completion_ids, **_):
+        return [1.0 / len(ids) for ids in completion_ids]
+
+    options = {"scale_rewards": scale, "reward_weights": [0.5, 2.0], "max_steps": 1}
+    trainer = tiny_trl.trainer(
+        tmp_path, credit="grpo", options=options, reward_funcs=brevity, **tiny_trl.PLAYED
+    )
+    trainer.train()
+    (of_trl, logged_by_trl), *_ = own
+    ours, sampled = trainer.batches[0][2]["advantages"], mask(trainer.batches[0][2])
+    assert of_trl.abs().max() > 0.1
+    np.testing.assert_allclose(ours, of_trl[:, None] * sampled, atol=1e-6)
+    np.testing.assert_allclose(list(trainer._logs["advantages"]), logged_by_trl, atol=1e-6)
+
+
+def test_logged_advantages_are_the_real_ones(tmp_path):
+    options = {"log_completions": True, "num_completions_to_print": 0, "max_steps": 1}
+    trainer = tiny_trl.trainer(tmp_path, options=options, **tiny_trl.PLAYED)
+    trainer.train()
+    episodes, rows, output, _ = trainer.batches[0]
+    table = pandas.read_parquet(next((tmp_path / "completions").glob("*.parquet")))
+    by_hand = credited(proxmo.ProxMO(), [record(played) for played in episodes])
+    for i, row in enumerate(table.to_dict("records")):
+        tokens = output["advantages"][i][torch.tensor(rows[i].mask).nonzero()[:, 0]]
+        assert row["advantage"] == pytest.approx(float(tokens.mean()), abs=1e-6)
+        assert list(row["turn_advantages"]) == pytest.approx(list(by_hand[i]))
+        assert row["success"] == episodes[i].success
+        said = [m["content"] for m in row["completion"] if m["role"] == "assistant"]
+        assert said == [step.response for step in episodes[i].steps]
+    history = trainer.state.log_history[0]
+    assert history["rollout/success_rate"] == np.mean([e.success for e in episodes])
+    assert history["rollout/steps"] == tiny_trl.TURNS
+    assert "credit/effective_neighbours" in history
+
+
+def test_sampled_tokens_stay_as_sampled(tmp_path):
+    generated = []
+
+    class Keeping(tiny_trl.Watched):
+        def _generate_single_turn(self, prompt_ids, *args, **kwargs):
+            answers = super()._generate_single_turn(prompt_ids, *args, **kwargs)
+            generated.extend(zip(prompt_ids, answers[0], strict=True))
+            return answers
+
+    trainer = tiny_trl.trainer(tmp_path, Keeping, options={"max_steps": 1}, **tiny_trl.PLAYED)
+    trainer.train()
+    for row in trainer.batches[0][1]:
+        whole = row.prompt_ids + row.completion_ids
+        sampled = [token for token, one in zip(row.completion_ids, row.mask, strict=True) if one]
+        heard = [(p, a) for p, a in generated if whole[: len(p)] == p and len(p) < len(whole)]
+        turns = [a for p, a in heard if whole[len(p) : len(p) + len(a)] == a]
+        assert sampled == [token for turn in turns for token in turn]
+        assert [len(turn) for turn in turns] == row.turns
+        assert len(row.turns) == tiny_trl.TURNS
+        assert all(n <= 5 for n in row.turns)
+
+
+def test_buffered_and_accumulated_batches_keep_rows_and_advantages_together(tmp_path):
+    options = {
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 2,
+        "steps_per_generation": 4,
+        "num_iterations": 2,
+        "max_steps": 4,
+        "pad_to_multiple_of": 8,
+    }
+    trainer = tiny_trl.trainer(tmp_path, options=options, **tiny_trl.PLAYED)
+    trainer.train()
+    assert len(trainer.batches) == 1  # 4 updates of 2 slices, from 4 slices used twice
+    output = trainer.batches[0][2]
+    made = {tuple(i): a for i, a in zip_lists(output["completion_ids"], output["advantages"])}
+    assert len(trainer.seen) == 8
+    assert output["advantages"].shape[1] % 8 == 0
+    for _, inputs in trainer.seen:
+        for ids, advantages in zip_lists(inputs["completion_ids"], inputs["advantages"]):
+            assert made[tuple(ids)] == advantages
+
+
+def test_a_resumed_run_ends_as_one_that_was_not_interrupted(tmp_path):
+    options = {"save_strategy": "steps", "save_steps": 1}
+    whole = tiny_trl.trainer(tmp_path / "whole", options=options, **tiny_trl.PLAYED)
+    whole.train()
+    again = tiny_trl.trainer(tmp_path / "again", options=options, **tiny_trl.PLAYED)
+    again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-1"))
+    assert len(again.batches) == 1
+    ends = [
+        load_file(tmp_path / n / "checkpoint-2" / "model.safetensors") for n in ("whole", "again")
+    ]
+    assert same(*ends)
+
+
+def test_evaluation_plays_its_own_tasks_and_the_same_ones_each_time(tmp_path):
+    trainer = tiny_trl.trainer(
+        tmp_path, eval_tasks=tiny_trl.tasks(2, seed=9), options={"max_steps": 1}, **tiny_trl.PLAYED
+    )
+    figures = trainer.evaluate()
+    unseen = {tiny_trl.tasks(2, seed=9)[i].id for i in range(2)}
+    assert {e.task for batch in trainer.batches for e in batch[0]} == unseen
+    assert figures["eval_rollout/steps"] == tiny_trl.TURNS
+    assert 0 <= figures["eval_rollout/success_rate"] <= 1
+    assert not any(training for training, _ in trainer.seen)
+    seeds = [e.seed for batch in trainer.batches for e in batch[0]]
+    trainer.batches.clear()
+    trainer.evaluate()
+    assert seeds == [e.seed for batch in trainer.batches for e in batch[0]]
+
+
+def test_the_members_of_a_group_start_alike_and_a_later_update_differently(tmp_path):
+    trainer = tiny_trl.trainer(tmp_path, tasks=tiny_trl.tasks(2), **tiny_trl.PLAYED)
+    trainer.train()
+    seeds = [[e.seed for e in episodes] for episodes, *_ in trainer.batches]
+    for line in seeds:
+        assert len(set(line[: tiny_trl.GROUP])) == len(set(line[tiny_trl.GROUP :])) == 1
+    assert not set(seeds[0]) & set(seeds[1])
+
+
+def test_a_conversation_ends_where_its_room_does(tmp_path):
+    options = {"max_completion_length": 24, "max_steps": 1}
+    trainer = tiny_trl.trainer(tmp_path, options=options, **tiny_trl.PLAYED)
+    trainer.train()
+    episodes, rows, *_ = trainer.batches[0]
+    for played, row in zip(episodes, rows, strict=True):
+        assert len(row.completion_ids) <= 24
+        assert len(played.steps) == len(row.turns) < tiny_trl.TURNS
+        assert row.full
+        assert played.truncated
+    assert trainer.state.log_history[0]["rollout/out_of_room"] == 1.0
+    assert trainer.state.log_history[0]["completions/clipped_ratio"] == 1.0
+
+
+class Unsteady(tiny_trl.Paying):
+    """Breaks in the first task, before the first observation."""
+
+    def reset(self, *, seed=None, options=None):
+        if (options or {})["game"].game_id == tiny_trl.tasks()[0].id:
+            raise OSError("no such room")
+        return super().reset(seed=seed, options=options)
+
+
+def unsteady(max_steps=tiny_trl.TURNS):
+    return Unsteady(max_steps=max_steps)
+
+
+def test_a_broken_environment_costs_its_own_rows_only(tmp_path):
+    arguments = {**tiny_trl.PLAYED, "environment": unsteady}
+    options = {"max_steps": 1, "per_device_train_batch_size": 16}
+    trainer = tiny_trl.trainer(tmp_path, options=options, **arguments)
+    trainer.train()
+    episodes, _, output, _ = trainer.batches[0]
+    broken = [played.error is not None for played in episodes]
+    assert sum(broken) == tiny_trl.GROUP
+    assert not output["advantages"][torch.tensor(broken)].any()
+    assert output["advantages"][~torch.tensor(broken)].any()
+    assert trainer.state.log_history[0]["rollout/errors"] == tiny_trl.GROUP
+
+
+def test_a_batch_in_which_every_environment_breaks_stops_training(tmp_path):
+    arguments = {**tiny_trl.PLAYED, "environment": unsteady, "tasks": [tiny_trl.tasks()[0]] * 4}
+    trainer = tiny_trl.trainer(tmp_path, **arguments)
+    with pytest.raises(ProxmoError, match=r"every episode .* OSError: no such room"):
+        trainer.train()
+
+
+def test_a_dataset_of_tasks_chooses_what_is_played(tmp_path):
+    rows = Dataset.from_dict({"task": [2, 2]})
+    trainer = tiny_trl.trainer(
+        tmp_path, train_dataset=rows, options={"max_steps": 1}, **tiny_trl.PLAYED
+    )
+    trainer.train()
+    assert {e.task for e in trainer.batches[0][0]} == {tiny_trl.tasks()[2].id}
+
+
+class FakeVLLM:
+    """Answers as TRL's vLLM backend does: ids, and per token a list of log-probabilities."""
+
+    def __init__(self, end):
+        self.end, self.max_completion_length = end, 400
+        self.generation_kwargs: dict = {}
+        self.limits, self.synced = [], 0
+
+    def sync_weights(self):
+        self.synced += 1
+
+    def generate(self, prompts, images, num_generations, profiler):
+        assert num_generations == 1
+        self.limits.append(self.max_completion_length)
+        ids = [[10 + len(prompt) % 7, self.end] for prompt in prompts]
+        return prompts, ids, [[[-1.5], [-0.25]] for _ in prompts], None
+
+
+def test_generation_by_vllm_goes_through_trl_with_its_logprobs(tmp_path):
+    trainer = tiny_trl.trainer(tmp_path, options={"max_steps": 1}, **tiny_trl.PLAYED)
+    fake = FakeVLLM(trainer._tokenizer.eos_token_id)
+    trainer.vllm_generation, trainer.use_vllm, trainer._last_loaded_step = fake, True, -1
+    trainer._stop_at_turn_ends()
+    trainer.train()
+    _, rows, output, _ = trainer.batches[0]
+    assert fake.synced == 1
+    assert fake.limits == [5] * tiny_trl.TURNS
+    assert fake.max_completion_length == 400
+    assert fake.generation_kwargs["stop_token_ids"] == [fake.end]
+    sampled = mask(output)
+    assert torch.equal(output["sampling_per_token_logps"] != 0, sampled)
+    assert rows[0].turns == [2] * tiny_trl.TURNS
+    assert "importance_sampling_ratio" in output
+
+
+def test_two_processes_share_groups_and_see_one_batch(tmp_path):
+    """Groups span the processes; generation is in lockstep though episodes differ in length."""
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", str(Path(__file__).with_name("trl_processes.py"))),
+            str(tmp_path),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    one, other = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    assert one["calls"] == other["calls"]
+    assert one["widths"] == other["widths"]
+    # Per update: three turns with prompts, and the round in which nobody has one.
+    assert one["asked"] == [2, 2, 2, 0] * 2
+    assert other["asked"] == [2, 0, 0, 0] * 2
+    assert other["widths"] == [2] * 6
+    assert one["weight"] == other["weight"]
+    for batches in zip(one["batches"], other["batches"], strict=True):
+        tasks = [task for batch in batches for task in batch["tasks"]]
+        assert len(tasks) == tiny_trl.GROUP
+        assert len(set(tasks)) == 1  # one group, two processes
+        episodes = [e for b in batches for e in zip(b["steps"], b["success"], strict=True)]
+        by_hand = credited(proxmo.ProxMO(), episodes)
+        for rank, batch in enumerate(batches):
+            own = by_hand[2 * rank : 2 * rank + 2]
+            width = len(batch["advantages"][0])
+            expected = spread(own, batch["turns"], batch["mask"], width)
+            np.testing.assert_allclose(batch["advantages"], expected, atol=1e-6)
+    assert one["logged"] == other["logged"]
+    assert len(one["logged"]) == tiny_trl.GROUP
+    whole = [
+        sum(line) / sum(turns)
+        for batch in (one["batches"][-1], other["batches"][-1])
+        for line, turns in zip(batch["advantages"], batch["turns"], strict=True)
+    ]
+    assert one["logged"] == pytest.approx(whole, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"credit": "ppo"}, "credit method is 'ppo'; choose one of proxmo"),
+        ({"credit": 3}, "credit is 3"),
+        ({"environment": "alfword"}, "did you mean 'alfworld'"),
+        ({"environment": 7}, "environment is 7"),
+        ({"environment": tiny_trl.Paying, "tasks": None, "max_turns": None}, "without tasks"),
+        ({"environment": tiny_trl.Paying}, "max_turns=3 has no meaning"),
+        ({"tasks": []}, "0 tasks"),
+        ({"rollout_func": print}, "rollout_func cannot be combined"),
+        ({"max_response_tokens": 0}, "max_response_tokens must be >= 1"),
+        ({"train_dataset": Dataset.from_dict({"prompt": ["a"]})}, "column 'task'"),
+        ({"options": {"multi_objective_aggregation": "normalize_then_sum"}}, "sum_then_normalize"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_the_way_out(arguments, says, tmp_path):
+    with pytest.raises(InputError, match=says):
+        tiny_trl.trainer(tmp_path, **arguments)

@@ -24,8 +24,10 @@ MAY_IMPORT = {
     # Evaluation is handed to the trainer by whoever starts it.
     "training": ACTING | {"credit", "proxmo"},
     "evaluation": ACTING,
+    # Reads the files that runs leave; trains nothing itself.
+    "comparison": ACTING | {"credit", "training", "evaluation"},
     "progress": ACTING | {"training"},
-    "commands": ACTING | {"credit", "training", "evaluation", "progress"},
+    "commands": ACTING | {"credit", "training", "evaluation", "comparison", "progress"},
     # Commands are named as text and imported when they run.
     "cli": {"errors"},
     "__main__": {"cli"},

@@ -206,14 +206,18 @@ def _alone(out: Path) -> Iterator[None]:
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """Being told to end (SIGTERM, a closed terminal) is taken for Ctrl-C."""
+    """Being told to end (SIGTERM, a closed terminal) is taken for Ctrl-C.
+
+    So is Ctrl-C where it was ignored, as in a script's background jobs: the runs would inherit
+    that, and could not be told to save and end.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = {}
     with suppress(ValueError):  # not the main thread: signals are none of ours
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             before[number] = signal.signal(number, interrupt)
     try:
         yield

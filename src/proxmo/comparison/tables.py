@@ -101,7 +101,7 @@ def types_table(results: Results, environment: str) -> Table:
     names = [COLD_START, *results.variants(environment)]
     records = {name: results.of(environment, name) for name in names}
     every = [record for found in records.values() for record in found]
-    types = sorted({kind for record in every for kind in record.last["types"]}, key=_place)
+    types = sorted({kind for record in every for kind in record.last["types"]}, key=type_place)
     scored = any("score" in record.last["overall"] for record in every)
     if scored:
         types = []  # WebShop's layout: score and success
@@ -115,7 +115,7 @@ def types_table(results: Results, environment: str) -> Table:
         for name, found in records.items()
         if found
     ]
-    columns = [*(PAPER_TYPES.get(kind, kind) for kind in types)]
+    columns = [PAPER_TYPES.get(str(kind), str(kind)) for kind in types]
     columns += ["Score", "Success"] if scored else ["All"]
     return Table(
         f"types-{environment}",
@@ -294,7 +294,8 @@ def _spread(scores: np.ndarray) -> str:
     return f"{mean} ± {percent(float(scores.std(ddof=1)))}" if len(scores) > 1 else mean
 
 
-def _place(kind: str) -> tuple[int, str]:
+def type_place(kind: str) -> tuple[int, str]:
+    """A sort key: the papers' order, then the alphabet."""
     listed = list(PAPER_TYPES)
     return (listed.index(kind) if kind in listed else len(listed), kind)
 

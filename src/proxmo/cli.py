@@ -47,6 +47,10 @@ COMMANDS = {
         "proxmo.commands.compare:main",
         "compare methods over seeds and environments on equal budgets",
     ),
+    "report": Command(
+        "proxmo.commands.report:main",
+        "write the report of a comparison again",
+    ),
     "generate": Command(
         "proxmo.commands.generate:main",
         "write generated ALFWorld games in the official format",

@@ -17,6 +17,8 @@ from proxmo.comparison.cost import Cost, cost_of
 from proxmo.comparison.file import FILE_NAME
 from proxmo.comparison.jobs import jobs_of
 from proxmo.comparison.plan import Plan, episodes_per_update, load_plan
+from proxmo.comparison.report import write_report
+from proxmo.comparison.results import Results
 from proxmo.comparison.runner import PROXMO, log_file, run_jobs
 from proxmo.errors import InputError, ProxmoError
 from proxmo.training.files import write_text
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str], command: Sequence[str] = PROXMO) -> None:
         statuses = run_jobs(
             jobs, plan.out, at_once=options.jobs, command=command, on_change=board.show
         )
+    if Results(plan).environments:
+        console.print(f"report: {write_report(plan)}")
     failed = [status for status in statuses if status.state in ("failed", "skipped")]
     if failed:
         told = "; ".join(f"{s.job.name} ({s.why}; see {log_file(plan.out, s.job)})" for s in failed)

@@ -68,11 +68,6 @@ class Figure:
         return _for_page(stream.getvalue(), f"{self.title}. {self.caption}")
 
 
-def all_figures(results: Results) -> list[Figure]:
-    """Every figure there is something to show in, environment by environment."""
-    return [figure for env in results.environments for figure in figures_of(results, env)]
-
-
 def figures_of(results: Results, environment: str) -> list[Figure]:
     """The figures of one environment."""
     names = results.variants(environment)
@@ -106,9 +101,7 @@ def figures_of(results: Results, environment: str) -> list[Figure]:
                 f"ablation-{environment}",
                 "Ablation",
                 "ProxMO, and what is left of it without one level or both.",
-                lambda width: _final(
-                    results, environment, [*whole_method, *ablated], width
-                ),
+                lambda width: _final(results, environment, [*whole_method, *ablated], width),
             )
         )
     figures += [

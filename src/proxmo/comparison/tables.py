@@ -55,22 +55,6 @@ class Table:
         return stream.getvalue()
 
 
-def all_tables(results: Results) -> list[Table]:
-    """Every table there is something to put in, environment by environment."""
-    tables = []
-    for environment in results.environments:
-        tables += [
-            success_table(results, environment),
-            types_table(results, environment),
-            differences_table(results, [environment]),
-            budget_table(results, environment),
-            diagnostics_table(results, environment),
-        ]
-    if len(results.environments) > 1:
-        tables.append(differences_table(results, results.environments))
-    return [table for table in [*tables, per_seed_table(results)] if table.rows]
-
-
 def success_table(results: Results, environment: str) -> Table:
     """Success at the end: over seeds, and seed by seed."""
     rows = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +40,11 @@ class CompareOptions:
     """Show the runs and their cost, and stop."""
 
 
-def main(arguments: Sequence[str], command: Sequence[str] = PROXMO) -> None:
+def main(
+    arguments: Sequence[str],
+    command: Sequence[str] = PROXMO,
+    report: Callable[[Plan], Path] = write_report,
+) -> None:
     """Run what is not done, then write the report; `command` starts proxmo."""
     options = parse_options(CompareOptions, arguments, prog="proxmo compare")
     if options.jobs < 1:
@@ -59,7 +63,7 @@ def main(arguments: Sequence[str], command: Sequence[str] = PROXMO) -> None:
             jobs, plan.out, at_once=options.jobs, command=command, on_change=board.show
         )
     if Results(plan).environments:
-        console.print(f"report: {write_report(plan)}")
+        console.print(f"report: {report(plan)}")
     failed = [status for status in statuses if status.state in ("failed", "skipped")]
     if failed:
         told = "; ".join(f"{s.job.name} ({s.why}; see {log_file(plan.out, s.job)})" for s in failed)

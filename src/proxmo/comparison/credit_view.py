@@ -42,7 +42,7 @@ def group_views(results: Results, *, updates: int = 3, tasks: int = 4) -> list[G
 
     Updates are spread evenly from the first to the last. Tasks are those of which about half the
     trajectories of the reference succeeded, since there credit has the most to tell apart; the
-    same tasks are shown of every variant that played them.
+    same tasks are shown of every variant that played them. The reference comes first.
     """
     views = []
     for environment in results.environments:
@@ -60,8 +60,7 @@ def group_views(results: Results, *, updates: int = 3, tasks: int = 4) -> list[G
                 if not set(told) & set(columns["group"]):
                     told = _mixed(columns, tasks)  # a variant with tasks of its own
                 views += _views(record, update, columns, told)
-    order = {variant.name: place for place, variant in enumerate(results.plan.variants)}
-    return sorted(views, key=lambda v: (v.environment, order[v.variant], v.seed, v.update))
+    return sorted(views, key=lambda view: results.environments.index(view.environment))
 
 
 def _views(
@@ -148,7 +147,7 @@ def _state(
     text: str, rows: Sequence[int], columns: Columns, baselines: StepBaselines | None
 ) -> list[Any]:
     own = [row for row in rows if columns["observation"][row] == text]
-    mean = _short(np.mean([baselines.returns[row] for row in own])) if baselines else None
+    mean = _short(baselines.returns[own].mean()) if baselines else None
     return [text, len(own), mean]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -134,7 +135,7 @@ def colour_of(results: Results, variant: str) -> str:
     return COLOURS[place % len(COLOURS)]
 
 
-def _line_style(results: Results, variant: str) -> dict[str, str]:
+def _line_style(results: Results, variant: str) -> dict[str, Any]:
     """Colour, dashes and marker: a variant is known by any one of them."""
     place = [v.name for v in results.plan.variants].index(variant)
     return {
@@ -205,7 +206,7 @@ def _types(results: Results, environment: str, names: Sequence[str], width: floa
         ]
         at = np.arange(len(kinds)) - 0.4 + bar * (place + 0.5)
         axes.bar(at, means, bar * 0.9, color=colour_of(results, name), label=name)
-    axes.set_xticks(range(len(kinds)), [PAPER_TYPES.get(kind, kind) for kind in kinds])
+    axes.set_xticks(range(len(kinds)), [PAPER_TYPES.get(str(kind), str(kind)) for kind in kinds])
     _percent(axes.yaxis)
     axes.set_ylabel("unseen tasks solved")
     _legend(canvas, axes, len(names), width)

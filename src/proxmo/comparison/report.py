@@ -105,10 +105,11 @@ def _summary(results: Results) -> str:
             difference, pairs, points, between, verdict, *_ = row
             told = "difference not shown" if verdict == "not shown" else verdict
             style = verdict if verdict in ("better", "worse") else "soft"
+            surely = f"95 % interval {between}, {pairs} pairs of runs"
+            surely = "one pair of runs, no interval" if pairs == "1" else surely
             findings.append(
                 f"<li>{escape(environment)}: {escape(difference)} = {escape(points)} points "
-                f"(95 % interval {escape(between)}, {pairs} pairs): "
-                f'<span class="{style}">{told}</span></li>'
+                f'({escape(surely)}): <span class="{style}">{told}</span></li>'
             )
     finished = len(plan.runs) - len(results.unfinished)
     text = f"<p>{finished} of {len(plan.runs)} runs finished. Compared with {plan.reference}:</p>"

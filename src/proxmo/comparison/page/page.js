@@ -74,7 +74,7 @@
           make("span", "", signed(s[5]))),
         make("span", "seen", group.states[s[0]][0]));
       const tone = s[5] < 0 ? "--minus" : "--plus";
-      button.style.backgroundColor = `rgba(var(${tone}), ${(0.75 * Math.abs(s[5]) / most).toFixed(3)})`;
+      button.style.backgroundColor = `rgba(var(${tone}), ${(0.6 * Math.abs(s[5]) / most).toFixed(3)})`;
       button.type = "button";
       button.dataset.state = s[0];
       button.dataset.at = `${i}/${n}`;

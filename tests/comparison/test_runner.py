@@ -71,7 +71,7 @@ RUNS = [f"alfworld/{method}/seed-{seed}" for seed in (0, 1) for method in ("grpo
 
 
 def wait_for(condition):
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)

@@ -15,10 +15,8 @@ from proxmo.commands.board import Board
 from proxmo.commands.options import parse_options
 from proxmo.comparison.cost import Cost, cost_of
 from proxmo.comparison.file import FILE_NAME
-from proxmo.comparison.jobs import jobs_of
+from proxmo.comparison.jobs import is_finished, jobs_of
 from proxmo.comparison.plan import Plan, episodes_per_update, load_plan
-from proxmo.comparison.report import write_report
-from proxmo.comparison.results import Results
 from proxmo.comparison.runner import PROXMO, log_file, run_jobs
 from proxmo.errors import InputError, ProxmoError
 from proxmo.training.files import write_text
@@ -40,10 +38,16 @@ class CompareOptions:
     """Show the runs and their cost, and stop."""
 
 
+def _write_report(plan: Plan) -> Path:
+    from proxmo.comparison.report import write_report  # a second of imports
+
+    return write_report(plan)
+
+
 def main(
     arguments: Sequence[str],
     command: Sequence[str] = PROXMO,
-    report: Callable[[Plan], Path] = write_report,
+    report: Callable[[Plan], Path] = _write_report,
 ) -> None:
     """Run what is not done, then write the report; `command` starts proxmo."""
     options = parse_options(CompareOptions, arguments, prog="proxmo compare")
@@ -62,7 +66,7 @@ def main(
         statuses = run_jobs(
             jobs, plan.out, at_once=options.jobs, command=command, on_change=board.show
         )
-    if Results(plan).environments:
+    if any(is_finished(run) for run in plan.runs):
         console.print(f"report: {report(plan)}")
     failed = [status for status in statuses if status.state in ("failed", "skipped")]
     if failed:

@@ -3,14 +3,15 @@
     uv run python benchmarks/rollout.py [--model MODEL] [--tasks 16] [--stumble 0.5]
 
 Both contexts play the very same episodes: the expert's actions are sent to the environment,
-whatever the model says, and the model reads and writes as much as it would have to. So the
-times differ by the context alone. Prints a table; the model is by default an untrained one
-of the built-in policy's size.
+whatever the model says; the model reads what it would have to read and says as many tokens as
+the expert's actions have on average. So the times differ by the context alone. Prints a table;
+the model is by default an untrained one of the built-in policy's size.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ from proxmo.policies.transformers import PromptSettings, TransformersPolicy, loa
 from proxmo.training.batch import micro_batches, rows_of
 from proxmo.training.loss import response_logprobs
 from proxmo.training.sft import Turn, demonstrate, tokenized
+from proxmo.training.update import MICRO_BATCH_TOKENS
 from proxmo.types import Context
 
 CONTEXTS: tuple[Context, ...] = ("window", "conversation")
@@ -49,8 +51,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         model = options.model or _untrained(episodes, Path(folder))
         for context in CONTEXTS:
-            config = PolicyConfig(model=model, context=context, prompt="compact")
-            policy = load_policy(config)
+            policy = _load(model, context, episodes)
             generate, learn = _generate(policy, episodes), _learn(policy, episodes)
             totals[context] = generate + learn
             rows = _rows(policy, episodes)
@@ -62,12 +63,21 @@ def main() -> None:
     print(f"\nconversation / window: {ratio:.2f}")
 
 
+def _load(model: str, context: Context, episodes: list[list[Turn]]) -> TransformersPolicy:
+    """The model, allowed responses as long as the mean action."""
+    config = PolicyConfig(model=model, context=context, prompt="compact")
+    policy = load_policy(config)
+    said = [policy.tokenizer(turn.action)["input_ids"] for turns in episodes for turn in turns]
+    length = 1 + round(float(np.mean([len(ids) for ids in said])))  # and the end of the turn
+    return load_policy(dataclasses.replace(config, max_response_tokens=length))
+
+
 def _untrained(episodes: list[list[Turn]], folder: Path) -> str:
     texts = [
         text for turns in episodes for turn in turns for text in (turn.observation, turn.action)
     ]
     tokenizer = train_tokenizer(texts)
-    settings = PromptSettings("conversation", "compact", max_response_tokens=12)
+    settings = PromptSettings("conversation", "compact")
     TransformersPolicy(make_model(tokenizer, 0), tokenizer, settings).save(folder)
     return str(folder)
 
@@ -101,7 +111,7 @@ def _rows(policy: TransformersPolicy, episodes: list[list[Turn]]) -> list:
 
 def _learn(policy: TransformersPolicy, episodes: list[list[Turn]]) -> float:
     """Seconds for loss and gradient of every action of the episodes."""
-    batches = micro_batches(_rows(policy, episodes), 16384)
+    batches = micro_batches(_rows(policy, episodes), MICRO_BATCH_TOKENS[policy.device.type])
     began = time.perf_counter()
     for batch in batches:
         with policy.learning():

@@ -65,3 +65,20 @@ def test_an_environment_that_breaks_costs_its_own_episode_only():
     assert (broken.success, broken.truncated) == (False, True)
     assert broken.error == "RuntimeError: the floor gave way"
     assert [(step.reward, step.valid) for step in broken.steps] == [(1.0, True), (0.0, False)]
+
+
+class Graded(Countdown):
+    """Grades the episode by the steps that are over."""
+
+    def step(self, action):
+        observation, reward, over, cut, info = super().step(action)
+        return observation, reward, over, cut, info | {"score": 1 / (1 + self.left)}
+
+
+def test_the_last_grade_of_the_environment_is_kept():
+    task = Task("t", "count", {"steps": 3})
+    policy = ScriptedPolicy(lambda row, turn, prompt: "wait")
+    (graded,) = rollout(policy, Graded, [task], group_size=1, seed=0)
+    (plain,) = rollout(policy, Countdown, [task], group_size=1, seed=0)
+    assert graded.score == 1.0
+    assert plain.score is None

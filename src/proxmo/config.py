@@ -36,16 +36,18 @@ class EnvConfig:
     """What the agent acts in."""
 
     name: Annotated[str, arg(aliases=["--env"])] = "alfworld"
-    """Environment: a name of the registry."""
-    games: Annotated[str | None, arg(aliases=["--games"])] = None
-    """Data of the environment (ALFWorld: game file, folder or archive); none: generated games."""
+    """Environment: a name of the registry, or `module:NAME` of an `EnvSpec`."""
+    data: Annotated[str | None, arg(aliases=["--data", "--games"])] = None
+    """Data of the environment (ALFWorld: game file, folder or archive; WebShop: folder); none:
+    what its variable says ($ALFWORLD_DATA, $WEBSHOP_DATA), else generated tasks."""
     train_split: str = "train"
     """Split that training draws tasks from."""
     eval_split: str = "valid"
     """Split that evaluation draws tasks from (ALFWorld: `valid` is valid_seen, or generated
     games that training never sees)."""
     max_steps: Annotated[Positive | None, arg(aliases=["--max-steps"])] = None
-    """Most steps of an episode, at least 1; none: the environment's own (ALFWorld: 50)."""
+    """Most steps of an episode, at least 1; none: the environment's own (ALFWorld: 50, WebShop:
+    15)."""
 
 
 @dataclass(frozen=True, config=_CLOSED)
@@ -66,7 +68,7 @@ class PolicyConfig:
     """Past turns in a window prompt, at least 0; none: the model's own, else 2 (paper)."""
     max_prompt_tokens: Positive | None = None
     """Longest prompt of a window step, whose start is cut, or whole conversation, which then
-    ends; none: the model's own, else 2048."""
+    ends; none: the model's own, else the environment's (ALFWorld: 2048, WebShop: 4096)."""
     max_response_tokens: Positive | None = None
     """Most tokens of one response; none: the model's own, else 16 for compact prompts and 512
     for think (paper)."""

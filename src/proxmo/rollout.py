@@ -46,12 +46,14 @@ class _Episode:
     success: bool = False
     truncated: bool = False
     error: str | None = None
+    score: float | None = None
 
     def start(self) -> None:
         try:
             self.observation, info = self.env.reset(seed=self.seed, options=self.task.options)
             self.goal = info.get("goal", "")
             self.actions = info.get("admissible_actions", ())
+            self.score = info.get("score")
         except Exception as error:  # one broken environment costs one episode
             self._fail(error)
 
@@ -61,7 +63,7 @@ class _Episode:
         try:
             self.observation, reward, terminated, truncated, info = self.env.step(action)
             self.actions = info.get("admissible_actions", ())
-            self.success = bool(info["success"])
+            self.success, self.score = bool(info["success"]), info.get("score")
             self.ended, self.truncated = terminated or truncated, truncated and not terminated
             valid = well_formed and bool(info.get("valid", True))
         except Exception as error:  # one broken environment costs one episode
@@ -108,6 +110,7 @@ class _Episode:
             truncated=self.truncated,
             error=self.error,
             context=context,
+            score=None if self.score is None else float(self.score),
         )
 
 

@@ -58,6 +58,9 @@ class Trajectory:
     """Ended by the step limit or by an error, not by the task."""
     error: str | None = None
     """What the environment raised, when it did; the episode then counts as a failure."""
+    score: float | None = None
+    """The environment's own grade of the episode in [0, 1], where it gives one (WebShop's
+    reward); training and success do not depend on it."""
     context: Context = "window"
 
     @property

@@ -13,9 +13,9 @@ from proxmo.policies.scripted import ScriptedPolicy
 from proxmo.types import Step, Trajectory
 
 
-def episode(success, *, task_type="pick", valid=(True,), error=None):
+def episode(success, *, task_type="pick", valid=(True,), error=None, score=None):
     steps = tuple(Step("o", "p", "r", "a", reward=0.0, valid=flag) for flag in valid)
-    return Trajectory("t", "g", "t", task_type, 0, steps, success, error=error)
+    return Trajectory("t", "g", "t", task_type, 0, steps, success, error=error, score=score)
 
 
 def wilson(successes, episodes):
@@ -123,3 +123,10 @@ def test_sampled_tasks_are_distinct_and_the_same_for_the_same_seed():
     # Not the first twenty, which in an official split are all of one type.
     assert max(int(task.id) for task in drawn) >= 50
     assert sample_tasks(tasks, 0, seed=1) == sample_tasks(tasks, 200, seed=1) == tasks
+
+
+def test_grades_are_averaged_where_the_environment_gives_them():
+    graded = summarize([episode(True, score=1.0), episode(False, score=0.5), episode(False)])
+    assert graded.overall.score == pytest.approx(0.5), "broken off ungraded counts 0"
+    assert Evaluation.from_dict(json.loads(json.dumps(graded.to_dict()))) == graded
+    assert summarize([episode(True)]).overall.score is None

@@ -1,12 +1,8 @@
 """The loss's parts, against numbers worked by hand and plain per-row log-probabilities."""
 
-from types import SimpleNamespace
-from typing import cast
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from proxmo.training.batch import Row, micro_batches, pad, rows_of
@@ -40,18 +36,21 @@ def test_k3_is_zero_where_policies_agree_and_positive_elsewhere():
     assert kl.tolist() == pytest.approx([0.0, 0.5 - 1 + np.log(2), 2 - 1 - np.log(2)], abs=1e-6)
 
 
+def tiny_model():
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=11,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+    )
+    return LlamaForCausalLM(config).eval()
+
+
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_logprobs_are_those_of_each_row_alone(temperature):
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=11,
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-        )
-    ).eval()
+    model = tiny_model()
     rows = [row([1, 2, 3, 4, 5, 6], [0, 0, 1, 0, 1, 1]), row([7, 8, 9], [0, 1, 1])]
     expected = []
     for r in rows:
@@ -63,16 +62,13 @@ def test_logprobs_are_those_of_each_row_alone(temperature):
 
 
 def test_only_positions_that_predict_a_response_reach_the_last_layer():
-    asked = []
-
-    def model(input_ids, use_cache, logits_to_keep):
-        asked.append(logits_to_keep.tolist())
-        return SimpleNamespace(logits=torch.zeros(len(input_ids), len(logits_to_keep), 11))
-
+    model, seen = tiny_model(), []
+    model.lm_head.register_forward_hook(lambda _, inputs, out: seen.append(tuple(out.shape)))
     rows = [row([1, 2, 3, 4], [0, 0, 1, 0]), row([5, 6], [0, 1])]
-    found = response_logprobs(cast(nn.Module, model), pad(rows))
-    assert asked == [[0, 1]]
-    assert found.tolist() == pytest.approx([-np.log(11)] * 2)
+    response_logprobs(model, pad(rows))
+    assert seen == [(1, 2, 11)]
+    model(input_ids=torch.tensor([[1, 2, 3]]))
+    assert seen[1:] == [(1, 3, 11)], "the model is left as it was"
 
 
 def test_a_conversation_is_one_row_and_each_window_is_one():

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from rich.console import Console
-from tyro.conf import FlagCreatePairsOff, create_mutex_group
+from tyro.conf import FlagCreatePairsOff, arg, create_mutex_group
 
 from proxmo.commands.options import parse_options
 from proxmo.config import BUILTIN, PolicyConfig, SftConfig
@@ -33,8 +33,9 @@ class EvaluateOptions:
 
     model: str
     """A run folder, a model folder, a Hugging Face id, a `.gguf` file or `builtin`."""
-    games: str | None = None
-    """Data of the environment (ALFWorld: game file, folder or archive); none: generated games."""
+    data: Annotated[str | None, arg(aliases=["--games"])] = None
+    """Data of the environment (ALFWorld: game file, folder or archive; WebShop: folder); none:
+    what its variable says ($ALFWORLD_DATA, $WEBSHOP_DATA), else generated tasks."""
     split: str = "valid"
     """Split to draw tasks from; `valid`: of the official ALFWorld games, valid_seen."""
     tasks: Annotated[int, Field(ge=0)] = 128
@@ -50,9 +51,10 @@ class EvaluateOptions:
     out: Path | None = None
     """JSON file to write the result to."""
     env: str = "alfworld"
-    """Environment: a name of the registry."""
+    """Environment: a name of the registry, or `module:NAME` of an `EnvSpec`."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
-    """Most steps of an episode, at least 1; none: the environment's own (ALFWorld: 50)."""
+    """Most steps of an episode, at least 1; none: the environment's own (ALFWorld: 50, WebShop:
+    15)."""
     gguf_file: str | None = None
     """Name of the GGUF file inside the folder or repository `model`."""
     context: Literal["auto", "window", "conversation"] = "auto"
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse_options(EvaluateOptions, arguments, prog="proxmo evaluate")
     _check_writable(options.out)
     spec = registry.get(options.env)
-    found = spec.load_tasks(options.split, options.games, options.seed)
+    found = spec.load_tasks(options.split, options.data, options.seed)
     tasks = sample_tasks(found, options.tasks, options.seed)
     # Seconds of imports, torch among them: only once the options are right.
     from proxmo.evaluation.evaluate import evaluate
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
 
     console = Console(highlight=False)
     with Bars(console) as bars:
-        policy = load_policy(_policy_config(options, spec, bars))
+        policy = load_policy(_policy_config(options, spec, bars), prompt_tokens=spec.prompt_tokens)
         evaluation = evaluate(
             policy,
             lambda: spec.make(max_steps=options.max_steps),
@@ -86,7 +88,7 @@ def main(arguments: Sequence[str]) -> None:
             on_progress=partial(bars.episodes, "evaluation"),
         )
     decoding = "greedy" if options.greedy else f"sampled at temperature {options.temperature:g}"
-    source = options.games or "generated games"
+    source = spec.data(options.data) or "generated tasks"
     console.print(
         evaluation_table(evaluation, f"{options.model} on {options.split} of {source}, {decoding}")
     )
@@ -94,7 +96,7 @@ def main(arguments: Sequence[str]) -> None:
         settings = {
             "model": options.model,
             "env": options.env,
-            "games": options.games,
+            "data": spec.data(options.data),
             "split": options.split,
             "seed": options.seed,
             "greedy": options.greedy,
@@ -110,7 +112,7 @@ def _policy_config(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> Polic
     if model == BUILTIN:
         from proxmo.training.sft import cold_start
 
-        model = str(cold_start(spec, options.games, SftConfig(), report=bars.cold_start))
+        model = str(cold_start(spec, options.data, SftConfig(), report=bars.cold_start))
     return PolicyConfig(
         model=model,
         gguf_file=options.gguf_file,

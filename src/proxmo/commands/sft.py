@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from rich.console import Console
+from tyro.conf import arg
 
 from proxmo.commands.options import parse_options
 from proxmo.config import SftConfig
@@ -26,11 +27,13 @@ class SftOptions:
     """
 
     env: str = "alfworld"
-    """Environment: a name of the registry."""
-    games: str | None = None
-    """Data of the environment (ALFWorld: game file, folder or archive); none: generated games."""
+    """Environment: a name of the registry, or `module:NAME` of an `EnvSpec`."""
+    data: Annotated[str | None, arg(aliases=["--games"])] = None
+    """Data of the environment (ALFWorld: game file, folder or archive; WebShop: folder); none:
+    what its variable says ($ALFWORLD_DATA, $WEBSHOP_DATA), else generated tasks."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
-    """Most steps of a demonstration; none: the environment's own (ALFWorld: 50)."""
+    """Most steps of a demonstration; none: the environment's own (ALFWorld: 50, WebShop:
+    15)."""
     out: Path | None = None
     """Folder for the model; none: the cache."""
     sft: SftConfig = dataclasses.field(default_factory=SftConfig)
@@ -46,11 +49,13 @@ def main(arguments: Sequence[str]) -> None:
     with Bars(console) as bars:
         folder = cold_start(
             spec,
-            options.games,
+            options.data,
             options.sft,
             max_steps=options.max_steps,
             folder=options.out,
             report=bars.cold_start,
         )
     console.print(f"built-in policy in {folder}")
-    console.print(f"next: proxmo evaluate --model {folder}, or proxmo train --model {folder}")
+    env = "" if options.env == SftOptions.env else f" --env {options.env}"
+    told = f"{env} --model {folder}"
+    console.print(f"next: proxmo evaluate{told}, or proxmo train{told}")

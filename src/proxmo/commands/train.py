@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> None:
 def _measure(config: TrainConfig) -> Callable[..., dict[str, Any]]:
     """What evaluates a policy: always on the same tasks, with the same seeds."""
     spec = registry.get(config.env.name)
-    found = spec.load_tasks(config.env.eval_split, config.env.games, config.run.seed)
+    found = spec.load_tasks(config.env.eval_split, config.env.data, config.run.seed)
     tasks = sample_tasks(found, config.run.eval_tasks, config.run.seed)
 
     def measure(policy: Policy, on_progress: Callable[[Progress], None]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from proxmo.config import TrainConfig
+from proxmo.config import EnvConfig, TrainConfig
 from proxmo.evaluation.curve import CurvePoint, plot_learning_curve
 from proxmo.evaluation.evaluate import Evaluation
 from proxmo.evaluation.report import comparison_table, evaluation_table
@@ -76,7 +76,8 @@ class Watcher(Reporter):
         self._tell(
             f"{when}: {overall.success:.1%} of {overall.episodes} unseen tasks solved "
             f"(95 % interval {100 * overall.low:.0f} to {100 * overall.high:.0f} %), "
-            f"{overall.steps:.1f} steps"
+            + (f"score {overall.score:.3f}, " if overall.score is not None else "")
+            + f"{overall.steps:.1f} steps"
         )
 
     def _tell(self, line: str) -> None:
@@ -86,7 +87,7 @@ class Watcher(Reporter):
 
 def show_result(console: Console, config: TrainConfig, result: RunResult, curve: Path) -> None:
     """The gain per task type, the learning curve as a picture at `curve`, what to do next."""
-    split = f"{config.env.eval_split} split of {config.env.games or 'generated games'}"
+    split = f"{config.env.eval_split} split of {config.env.data or 'generated tasks'}"
     evaluations = [Evaluation.from_dict(line) for line in result.evaluations]
     if len(evaluations) == 1:
         console.print(evaluation_table(evaluations[0], f"{config.env.name}, {split}"))
@@ -106,5 +107,7 @@ def show_result(console: Console, config: TrainConfig, result: RunResult, curve:
     )
     console.print(f"learning curve: {curve}")
     console.print(f"model:          {result.folder / 'model'}")
-    games = f" --games {config.env.games}" if config.env.games else ""
-    console.print(f"next: proxmo evaluate --model {result.folder}{games} --tasks 500")
+    default = config.env.name == EnvConfig().name
+    env = "" if default else f" --env {config.env.name}"
+    data = f" --data {config.env.data}" if config.env.data else ""
+    console.print(f"next: proxmo evaluate --model {result.folder}{env}{data} --tasks 500")

@@ -13,6 +13,11 @@ Info = dict[str, Any]
 `success` (bool)                  whether the task is accomplished
 `valid` (bool)                    whether the last action was admissible (True at reset)
 `task_type` (str)                 the kind of task, by which results are reported
+
+Keys that some set:
+
+`goal` (str)                      what is to be done, told in every prompt of a window
+`score` (float)                   the environment's own grade of the episode so far, in [0, 1]
 """
 
 

@@ -1,19 +1,31 @@
 """Environments by name.
 
-An environment is added with one call:
+An environment is described by one `EnvSpec`:
 
-    register(EnvSpec("toy", env="my_package.toy:ToyEnv", tasks="my_package.toy:load_tasks"))
+    SPEC = EnvSpec("toy", env="my_package.toy:ToyEnv", tasks="my_package.toy:load_tasks")
+
+It is found as `my_package.toy:SPEC`; by its name alone once `register(SPEC)` was called, or
+when the package that is installed names it among its entry points:
+
+    [project.entry-points."proxmo.envs"]
+    toy = "my_package.toy:SPEC"
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib import import_module
+from importlib import import_module, metadata
+from pathlib import Path
 from typing import Any
 
 from proxmo.envs.base import Expert, TaskSet, TextEnv
 from proxmo.errors import InputError
+
+ENTRY_POINTS = "proxmo.envs"
+"""Group of entry points in which an installed package names its environments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +42,19 @@ class EnvSpec:
     demonstrations of a cold start."""
     max_steps: int = 50
     """Steps after which an episode is cut off, unless the user says otherwise."""
+    prompt_tokens: int = 2048
+    """Longest prompt of a model that does not say itself."""
+    data_variable: str | None = None
+    """Environment variable that names the data where the user does not."""
 
     def make(self, *, max_steps: int | None = None, **options: Any) -> TextEnv:
         """A new environment."""
         steps = self.max_steps if max_steps is None else max_steps
         return _import(self.env)(max_steps=steps, **options)
+
+    def data(self, path: str | None) -> str | None:
+        """Where the data is: `path`, else what the variable says; None: tasks are generated."""
+        return path or (self.data_variable and os.environ.get(self.data_variable)) or None
 
     def load_tasks(
         self, split: str, path: str | None = None, seed: int = 0, count: int | None = None
@@ -66,17 +86,49 @@ def register(spec: EnvSpec) -> None:
 
 
 def get(name: str) -> EnvSpec:
-    """The environment called `name`; an unknown name is refused with the known ones."""
-    if name not in _SPECS:
-        close = get_close_matches(str(name), _SPECS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise InputError(f"unknown environment {name!r}{hint} (known: {', '.join(names())})")
-    return _SPECS[name]
+    """The environment called `name`, or the `EnvSpec` at `module:NAME`.
+
+    Modules in the working directory are found too. An unknown name is refused with the known
+    ones.
+    """
+    if name in _SPECS:
+        return _SPECS[name]
+    installed = _installed()
+    if name in installed:
+        return _spec_at(installed[name])
+    if ":" in name:
+        return _spec_at(name)
+    close = get_close_matches(name, names(), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise InputError(
+        f"unknown environment {name!r}{hint} (known: {', '.join(names())}; of your own: "
+        "module:NAME)"
+    )
 
 
 def names() -> list[str]:
-    """All registered names, sorted."""
-    return sorted(_SPECS)
+    """All names, registered here or by an installed package, sorted."""
+    return sorted({*_SPECS, *_installed()})
+
+
+def _installed() -> dict[str, str]:
+    return {entry.name: entry.value for entry in metadata.entry_points(group=ENTRY_POINTS)}
+
+
+def _spec_at(path: str) -> EnvSpec:
+    """The `EnvSpec` at `module:NAME`, which the user named."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # an installed command does not look there by itself
+    try:
+        spec = _import(path)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"environment {path!r} cannot be imported ({error}); give module:NAME of an EnvSpec, "
+            "in the working directory or installed"
+        ) from error
+    if not isinstance(spec, EnvSpec):
+        raise InputError(f"{path!r} is a {type(spec).__name__}; an environment is an EnvSpec")
+    return spec
 
 
 def _import(path: str) -> Any:
@@ -90,5 +142,6 @@ register(
         env="proxmo.envs.alfworld.env:AlfworldEnv",
         tasks="proxmo.envs.alfworld.tasks:load_tasks",
         expert="proxmo.envs.alfworld.expert:Expert",
+        data_variable="ALFWORLD_DATA",
     )
 )

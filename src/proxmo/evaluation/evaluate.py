@@ -36,6 +36,9 @@ class Score:
     """Share of all steps whose action was invalid."""
     errors: int
     """Episodes that the environment broke off; they count as failures."""
+    score: float | None = None
+    """Mean of the environment's own grades, where it gives them; an episode that broke off
+    before its first grade counts 0."""
 
     @property
     def success(self) -> float:
@@ -116,6 +119,7 @@ def _score(trajectories: Sequence[Trajectory]) -> Score:
     # Wilson's interval stays inside [0, 1] and is never empty at 0 or n successes.
     interval = binomtest(successes, len(trajectories)).proportion_ci(CONFIDENCE, method="wilson")
     steps = sum(len(trajectory.steps) for trajectory in trajectories)
+    graded = [trajectory.score for trajectory in trajectories]
     invalid = sum(not step.valid for trajectory in trajectories for step in trajectory.steps)
     return Score(
         episodes=len(trajectories),
@@ -125,6 +129,9 @@ def _score(trajectories: Sequence[Trajectory]) -> Score:
         steps=steps / len(trajectories),
         invalid=invalid / steps,
         errors=sum(trajectory.error is not None for trajectory in trajectories),
+        score=None
+        if all(grade is None for grade in graded)
+        else sum(grade or 0.0 for grade in graded) / len(graded),
     )
 
 
@@ -137,6 +144,7 @@ def _score_dict(score: Score) -> dict[str, Any]:
         "steps": score.steps,
         "invalid": score.invalid,
         "errors": score.errors,
+        **({} if score.score is None else {"score": score.score}),
     }
 
 
@@ -150,4 +158,5 @@ def _score_from(data: dict[str, Any]) -> Score:
         steps=data["steps"],
         invalid=data["invalid"],
         errors=data["errors"],
+        score=data.get("score"),
     )

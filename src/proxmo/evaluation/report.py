@@ -8,8 +8,13 @@ from proxmo.evaluation.evaluate import Evaluation, Score
 
 
 def evaluation_table(evaluation: Evaluation, title: str) -> Table:
-    """One row per task type and one for all: success with its interval, length, invalid share."""
-    table = _table(title, ["episodes", "success", "95 % interval", "steps", "invalid"])
+    """One row per task type and one for all.
+
+    Success with its interval, the environment's own grade where it gives one, length, invalid
+    share.
+    """
+    graded = ["score"] if evaluation.overall.score is not None else []
+    table = _table(title, ["episodes", "success", "95 % interval", *graded, "steps", "invalid"])
     for name, score in evaluation.types.items():
         table.add_row(name, *_cells(score))
     table.add_section()
@@ -40,6 +45,7 @@ def _cells(score: Score) -> list[str]:
         str(score.episodes),
         f"{score.success:.1%}",
         _interval(score),
+        *([] if score.score is None else [f"{score.score:.3f}"]),
         f"{score.steps:.1f}",
         f"{score.invalid:.1%}",
     ]

@@ -365,14 +365,17 @@ def _padded(
     return ids.to(device), counts.to(device)
 
 
-def load_policy(config: PolicyConfig, *, trainable: bool = False) -> TransformersPolicy:
+def load_policy(
+    config: PolicyConfig, *, trainable: bool = False, prompt_tokens: int = 2048
+) -> TransformersPolicy:
     """Load a model folder, a Hugging Face id or a GGUF file, ready to act.
 
     With `trainable`, weights that are to be trained are in float32, whatever the precision of
     computation; frozen ones, those under LoRA adapters, are in that precision.
 
     A model that proxmo trained remembers how it was prompted; settings given explicitly win.
-    Raises `InputError` when the model cannot be loaded.
+    `prompt_tokens` is the longest prompt where neither says. Raises `InputError` when the model
+    cannot be loaded.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -405,17 +408,20 @@ def load_policy(config: PolicyConfig, *, trainable: bool = False) -> Transformer
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model.to(device).eval()
+    settings = prompt_settings(config, Path(source), prompt_tokens)
     mixed = compute if trainable and compute != torch.float32 else None
-    return TransformersPolicy(model, tokenizer, prompt_settings(config, Path(source)), mixed)
+    return TransformersPolicy(model, tokenizer, settings, mixed)
 
 
-def prompt_settings(config: PolicyConfig, folder: Path) -> PromptSettings:
+def prompt_settings(
+    config: PolicyConfig, folder: Path, prompt_tokens: int = 2048
+) -> PromptSettings:
     """What the model in `folder` was trained with, the paper's otherwise; explicit values win."""
     try:
         stored = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
         settings = PromptSettings(**stored)
     except FileNotFoundError:
-        settings = PromptSettings()
+        settings = PromptSettings(max_prompt_tokens=prompt_tokens)
     except (json.JSONDecodeError, TypeError) as error:
         raise InputError(f"{folder / SETTINGS_FILE} is damaged ({error}); delete it") from None
     if config.context != "auto":

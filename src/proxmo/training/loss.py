@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,20 +13,40 @@ from torch import Tensor, nn
 from proxmo.training.batch import Batch
 
 
-def response_logprobs(model: nn.Module, batch: Batch, temperature: float = 1.0) -> Tensor:
+def response_logprobs(model: Any, batch: Batch, temperature: float = 1.0) -> Tensor:
     """Log-probability of every response token given all before it, (response tokens,).
 
+    `model` is a causal language model of Transformers, with or without PEFT's adapters.
+
     Row by row, in the order of `tensor[batch.response_mask]`, under
-    softmax(logits / temperature). Only positions that predict a response token, in any row,
-    go through the model's last layer: most of an agent's dialogue is the environment's.
+    softmax(logits / temperature). Only positions that predict a response token go through the
+    model's last layer: most of an agent's dialogue is the environment's, and with a large
+    vocabulary the logits of a batch are its largest tensor.
     """
     assert not batch.response_mask[:, 0].any(), "a response token needs one before it"
     targets = batch.response_mask[:, 1:]
-    columns = targets.any(dim=0).nonzero()[:, 0]
-    out = model(input_ids=batch.input_ids, use_cache=False, logits_to_keep=columns)
-    logits = out.logits[targets[:, columns]]
+    with _last_layer_at(model, targets):
+        logits = model(input_ids=batch.input_ids, use_cache=False).logits[0]
     chosen = batch.input_ids[:, 1:][targets]
     return -F.cross_entropy(logits.float() / temperature, chosen, reduction="none")
+
+
+@contextmanager
+def _last_layer_at(model: Any, positions: Tensor) -> Iterator[None]:
+    """Inside this `with`, logits are (1, count, vocabulary): those where `positions` is true.
+
+    `positions` (rows, tokens - 1) leaves out the last token, which predicts nothing. What a
+    model does to its logits after the last layer, such as scaling, applies as ever.
+    """
+
+    def select(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+        return (inputs[0][:, :-1][positions][None],)
+
+    hook = model.get_output_embeddings().register_forward_pre_hook(select)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def ppo_clip(

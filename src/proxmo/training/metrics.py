@@ -10,9 +10,11 @@ from proxmo.types import Trajectory
 
 
 def rollout_metrics(trajectories: Sequence[Trajectory]) -> dict[str, float]:
-    """Success, reward and length of the episodes; validity and length of their responses."""
+    """Success, score, reward and length of the episodes; validity and length of their responses."""
     steps = [step for trajectory in trajectories for step in trajectory.steps]
-    return {
+    scores = [t.score for t in trajectories if t.score is not None]
+    graded = {"rollout/score": float(np.mean(scores))} if scores else {}
+    return graded | {
         "rollout/success_rate": float(np.mean([t.success for t in trajectories])),
         "rollout/reward": float(np.mean([t.reward for t in trajectories])),
         "rollout/steps": len(steps) / len(trajectories),

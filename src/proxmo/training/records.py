@@ -129,6 +129,7 @@ def step_records(trajectories: Sequence[Trajectory], credit: Credit) -> list[dic
                     "valid": step.valid,
                     "reward": step.reward,
                     "success": trajectory.success,
+                    "score": trajectory.score,
                     "truncated": trajectory.truncated,
                     "error": trajectory.error or "",
                     "advantage": float(credit.advantage[row]),

@@ -98,7 +98,11 @@ class Session:
             # Of LoRA's first weights: alike on all processes and after a resume, though only one
             # of them may just have trained the built-in policy.
             torch.manual_seed(config.run.seed)
-            policy = load_policy(dataclasses.replace(config.policy, model=source), trainable=True)
+            policy = load_policy(
+                dataclasses.replace(config.policy, model=source),
+                trainable=True,
+                prompt_tokens=self.spec.prompt_tokens,
+            )
         if config.optim.kl > 0:
             policy.keep_reference()
         self.policy = policy
@@ -220,7 +224,7 @@ class Session:
         return str(
             cold_start(
                 self.spec,
-                config.env.games,
+                config.env.data,
                 SftConfig(),
                 max_steps=config.env.max_steps,
                 report=self.reporter.cold_start if self.accelerator.is_main_process else None,
@@ -231,7 +235,7 @@ class Session:
         """A folder for the run, made by the first process and known to all."""
         made = [""]
         if self.accelerator.is_main_process:
-            made = [str(new_folder(self.config))]
+            made = [str(new_folder(self.config, self.spec.name))]
         broadcast_object_list(made)
         return RunFolder(Path(made[0]))
 
@@ -268,8 +272,9 @@ def learning_rate(config: TrainConfig, policy: TransformersPolicy) -> float:
     return 1e-5 if policy.is_lora else 1e-6  # the latter is the paper's, for full-size models
 
 
-def new_folder(config: TrainConfig) -> Path:
-    """Make the folder of a new run: the one asked for, or the next of its kind in `runs/`."""
+def new_folder(config: TrainConfig, name: str) -> Path:
+    """Make the folder of a new run: the one asked for, or the next in `runs/` of environment
+    `name`."""
     if config.run.out is not None:
         folder = Path(config.run.out)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -280,7 +285,7 @@ def new_folder(config: TrainConfig) -> Path:
         return folder
     number = 1
     while True:
-        folder = Path("runs", f"{config.env.name}-{config.credit.method}-{number}")
+        folder = Path("runs", f"{name}-{config.credit.method}-{number}")
         try:
             folder.mkdir(parents=True)
         except FileExistsError:

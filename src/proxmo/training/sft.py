@@ -13,7 +13,7 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -217,14 +217,14 @@ def _shuffled(rows: Sequence[Row], config: SftConfig, rng: np.random.Generator) 
 
 def make_policy(
     spec: EnvSpec,
-    games: str | None,
+    data: str | None,
     config: SftConfig,
     *,
     max_steps: int | None = None,
     report: Reporter | None = None,
 ) -> TransformersPolicy:
     """Demonstrations, a tokenizer fitted to them, and a model fitted to both."""
-    tasks = spec.load_tasks("train", games, seed=config.seed, count=config.demonstrations)
+    tasks = spec.load_tasks("train", data, seed=config.seed, count=config.demonstrations)
     order = np.random.default_rng(config.seed).permutation(len(tasks))
     # Where there are fewer tasks than demonstrations asked for, each is played more than once.
     chosen = [tasks[int(i)] for i in np.resize(order, config.demonstrations)]
@@ -246,16 +246,26 @@ def make_policy(
     ]
     tokenizer = train_tokenizer(texts, config.vocabulary)
     settings = PromptSettings(
-        context=config.context, style="compact", history=2, max_response_tokens=12
+        context=config.context,
+        style="compact",
+        history=2,
+        max_prompt_tokens=spec.prompt_tokens,
+        max_response_tokens=_longest_action(tokenizer, episodes),
     )
     policy = TransformersPolicy(make_model(tokenizer, config.seed), tokenizer, settings)
     fine_tune(policy.model, lesson(policy, episodes, config.observation_weight), config, report)
     return policy
 
 
+def _longest_action(tokenizer: Any, episodes: Sequence[Sequence[Turn]]) -> int:
+    """Tokens of the longest action shown, the end of the turn included."""
+    actions = list({turn.action for turns in episodes for turn in turns})
+    return 1 + max(map(len, tokenizer(actions, add_special_tokens=False)["input_ids"]))
+
+
 def cold_start(
     spec: EnvSpec,
-    games: str | None,
+    data: str | None,
     config: SftConfig,
     *,
     max_steps: int | None = None,
@@ -267,10 +277,10 @@ def cold_start(
     The cache is `$PROXMO_CACHE`, by default `~/.cache/proxmo`. A policy appears there whole
     or not at all.
     """
-    target = folder or cache_folder() / "cold-start" / _fingerprint(spec, games, config, max_steps)
+    target = folder or cache_folder() / "cold-start" / _fingerprint(spec, data, config, max_steps)
     if (target / "config.json").is_file():
         return target
-    policy = make_policy(spec, games, config, max_steps=max_steps, report=report)
+    policy = make_policy(spec, data, config, max_steps=max_steps, report=report)
     with whole(target) as path:
         path.mkdir()
         policy.save(path)
@@ -282,11 +292,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("PROXMO_CACHE") or Path.home() / ".cache" / "proxmo")
 
 
-def _fingerprint(spec: EnvSpec, games: str | None, config: SftConfig, max_steps: int | None) -> str:
+def _fingerprint(spec: EnvSpec, data: str | None, config: SftConfig, max_steps: int | None) -> str:
     told = {
         "version": proxmo.__version__,
         "env": spec.name,
-        "games": str(Path(games).resolve()) if games else os.environ.get("ALFWORLD_DATA"),
+        "data": str(Path(source).resolve()) if (source := spec.data(data)) else None,
         "max_steps": max_steps,
         **dataclasses.asdict(config),
     }

@@ -55,11 +55,13 @@ def train(
     """
     estimator = make_estimator(config.credit, config.rollout.group_size)
     spec = registry.get(config.env.name)
-    tasks = spec.load_tasks(config.env.train_split, config.env.games, seed=config.run.seed)
+    data = spec.data(config.env.data)  # a variable may change; the run's settings do not
+    config = dataclasses.replace(config, env=dataclasses.replace(config.env, data=data))
+    tasks = spec.load_tasks(config.env.train_split, config.env.data, seed=config.run.seed)
     if len(tasks) < config.rollout.tasks:
         raise InputError(
             f"rollout.tasks is {config.rollout.tasks}, but split {config.env.train_split!r} has "
-            f"{len(tasks)}; take fewer tasks per update, or give more games"
+            f"{len(tasks)}; take fewer tasks per update, or give more data"
         )
     session = Session(config, spec, resume, reporter or Reporter())
     try:

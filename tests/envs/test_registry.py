@@ -1,0 +1,74 @@
+"""An environment is found by name, by where it is written, or in an installed package."""
+
+import sys
+from importlib import metadata
+
+import pytest
+
+from proxmo.envs import registry
+from proxmo.envs.registry import EnvSpec
+from proxmo.errors import InputError
+
+TOY = """
+from proxmo.envs.registry import EnvSpec
+SPEC = EnvSpec("toy", env="toys:Toy", tasks="toys:load_tasks", max_steps=7, data_variable="TOYS")
+class Toy:
+    def __init__(self, max_steps, loud=False):
+        self.max_steps, self.loud = max_steps, loud
+"""
+
+
+@pytest.fixture
+def toys(tmp_path, monkeypatch):
+    (tmp_path / "toys.py").write_text(TOY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    monkeypatch.delitem(sys.modules, "toys", raising=False)
+    yield
+    sys.modules.pop("toys", None)
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_module_of_the_working_directory_names_an_environment():
+    spec = registry.get("toys:SPEC")
+    assert spec.name == "toy"
+    env = spec.make(loud=True)
+    assert (env.max_steps, env.loud) == (7, True)  # type: ignore[attr-defined]
+    assert spec.make(max_steps=3).max_steps == 3  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("toys")
+def test_an_entry_point_names_an_environment(monkeypatch):
+    entry = metadata.EntryPoint("toy", "toys:SPEC", registry.ENTRY_POINTS)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry])
+    assert "toy" in registry.names()
+    assert registry.get("toy").name == "toy"
+
+
+@pytest.mark.usefixtures("toys")
+def test_the_variable_names_the_data_where_the_user_does_not(monkeypatch):
+    spec = registry.get("toys:SPEC")
+    assert spec.data(None) is None
+    monkeypatch.setenv("TOYS", "attic")
+    assert spec.data(None) == "attic"
+    assert spec.data("cellar") == "cellar"
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("alfwrold", "did you mean 'alfworld'"),
+        ("nowhere:SPEC", "No module named 'nowhere'"),
+        ("toys:NONE", "no attribute 'NONE'"),
+        ("toys:Toy", "is a type; an environment is an EnvSpec"),
+    ],
+)
+def test_what_is_no_environment_is_refused(name, told):
+    with pytest.raises(InputError, match=told):
+        registry.get(name)
+
+
+def test_a_name_is_given_once():
+    with pytest.raises(InputError, match="registered already"):
+        registry.register(EnvSpec("alfworld", env="a:B", tasks="a:c"))

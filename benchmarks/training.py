@@ -103,7 +103,8 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=3, help="measured, after one to warm up")
     options = parser.parse_args()
     spec = registry.get("alfworld")
-    tasks = list(spec.load_tasks("train", None, seed=0, count=options.tasks))
+    found = spec.load_tasks("train", None, seed=0, count=options.tasks)
+    tasks = [found[number] for number in range(len(found))]
     with TemporaryDirectory() as folder:
         model = options.model or _untrained(spec, tasks, Path(folder, "model"))
         _taken_apart(model, spec, tasks, options)
@@ -232,6 +233,7 @@ def _proxmo(model: str, prompts: list[Task], options: argparse.Namespace) -> Mea
     )
     policy = _timed_policy(config, clock)
     read, sampled, generate, learn = [], [], [], []
+    samples = len(prompts) * options.group_size
     for update in range(options.updates + 1):
         began = time.perf_counter()
         played = rollout(policy, OneTurn, prompts, group_size=options.group_size, seed=update)
@@ -243,7 +245,7 @@ def _proxmo(model: str, prompts: list[Task], options: argparse.Namespace) -> Mea
         read.append(sum(len(step.prompt_ids) for step in steps))
         sampled.append(sum(len(step.response_ids) for step in steps))
     return Measured(
-        "proxmo", len(played), *(float(np.mean(x[1:])) for x in (read, sampled, generate, learn))
+        "proxmo", samples, *(float(np.mean(x[1:])) for x in (read, sampled, generate, learn))
     )
 
 
@@ -251,7 +253,7 @@ def _trl(
     model: str, prompts: list[Task], options: argparse.Namespace, batch: int, folder: str
 ) -> Measured:
     """TRL's trainer on the same, `batch` samples through the model at once."""
-    from datasets import Dataset
+    from datasets import Dataset  # type: ignore[import-not-found]
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
     from trl import GRPOConfig, GRPOTrainer  # type: ignore[import-not-found]
 
@@ -271,7 +273,7 @@ def _trl(
             whole.append(time.perf_counter() - self.began)
 
     tokenizer = AutoTokenizer.from_pretrained(model)
-    network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    network: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     samples = len(prompts) * options.group_size
     texts = [[{"role": "user", "content": task.options["text"]}] for task in prompts]
     trainer = GRPOTrainer(
@@ -310,7 +312,7 @@ def _trl(
         generate.append(time.perf_counter() - began)
         return result
 
-    network.generate = timed  # type: ignore[method-assign]
+    network.generate = timed
     trainer.train()
     assert len(generate) == len(whole), "TRL generated more than once an update"
     learn = [total - part for total, part in zip(whole, generate, strict=True)]

@@ -97,8 +97,8 @@ def _order(plan: Plan, job: Job) -> tuple[int, int]:
 def _policy_job(name: str, folder: Path, config: TrainConfig, sft: SftConfig) -> Job:
     def prepare() -> list[str]:
         arguments = ["sft", "--env", config.env.name, "--out", str(folder)]
-        if config.env.games is not None:
-            arguments += ["--games", config.env.games]
+        if config.env.data is not None:
+            arguments += ["--data", config.env.data]
         if config.env.max_steps is not None:
             arguments += ["--max-steps", str(config.env.max_steps)]
         for entry in dataclasses.fields(sft):

@@ -250,6 +250,10 @@ def _settings(
     """What all runs of an environment and seed share, as the tables of a settings file."""
     merged = _merged({k: v for k, v in file.base.items() if k != "credit"}, sections)
     merged = _merged(merged, {"run": {"seed": seed}})
+    env = parse_config({"env": merged.get("env", {})}, where=f"environment {name!r}").env
+    data = registry.get(env.name).data(env.data)  # an unknown name is refused
+    if data is not None:  # perhaps from a variable, which may change; the comparison does not
+        merged = _merged(merged, {"env": {"data": data}})
     if merged.get("policy", {}).get("model", BUILTIN) == BUILTIN:
         merged = _merged(merged, {"policy": {"model": str(out / name / COLD_START / "policy")}})
     return merged
@@ -297,7 +301,6 @@ def _cold_start(file: ComparisonFile, name: str, sections: Sections, seed: int, 
     folder = out / name / COLD_START / f"seed-{seed}"
     shared = _settings(file, name, sections, seed, out)
     base = parse_config(shared, where=f"environment {name!r}")
-    registry.get(base.env.name)  # refuses an unknown name
     if base.optim.updates < 1:
         raise InputError(f"optim.updates is {base.optim.updates}; give at least 1")
     own = {"optim": {"updates": 0}, "run": {"out": str(folder)}}

@@ -25,3 +25,4 @@ bench:  ## speed of credit, engine and rollout
 	uv run python benchmarks/credit.py
 	uv run --group reference python benchmarks/alfworld.py
 	uv run python benchmarks/rollout.py
+	uv run --with trl python benchmarks/training.py

@@ -14,20 +14,22 @@ ACTING = BASE | {"config", "envs", "prompts", "policies", "rollout"}
 MAY_IMPORT = {
     "types": set(),
     "errors": set(),
+    "files": set(),
     "config": BASE,
-    "envs": BASE,
+    "envs": BASE | {"files"},
     "prompts": BASE,
     "policies": BASE | {"config", "prompts"},
     "rollout": BASE | {"envs", "policies"},
     # Adopted without the rest: it knows the record of an episode and nothing else.
     "credit": BASE,
     # Evaluation is handed to the trainer by whoever starts it.
-    "training": ACTING | {"credit", "proxmo"},
+    "training": ACTING | {"credit", "files", "proxmo"},
     "evaluation": ACTING,
     # Reads the files that runs leave; trains nothing itself.
-    "comparison": ACTING | {"credit", "training", "evaluation"},
+    "comparison": ACTING | {"credit", "files", "training", "evaluation"},
     "progress": ACTING | {"training"},
-    "commands": ACTING | {"credit", "training", "evaluation", "comparison", "progress"},
+    "commands": ACTING
+    | {"credit", "files", "training", "evaluation", "comparison", "progress"},
     # Commands are named as text and imported when they run.
     "cli": {"errors"},
     "__main__": {"cli"},
@@ -38,10 +40,11 @@ MAY_IMPORT = {
 NEEDS = {
     "types": set(),
     "errors": set(),
+    "files": set(),
     "cli": {"rich"},  # when it is there
     "prompts": set(),
     "credit": {"numpy", "scipy", "sklearn"},
-    "envs": {"numpy", "gymnasium"},
+    "envs": {"numpy", "gymnasium", "rapidfuzz", "regex", "spacy"},  # WebShop: its extras
     "rollout": {"numpy"},
     "proxmo": set(),
 }

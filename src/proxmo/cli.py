@@ -55,6 +55,10 @@ COMMANDS = {
         "proxmo.commands.generate:main",
         "write generated ALFWorld games in the official format",
     ),
+    "play": Command(
+        "proxmo.commands.play:main",
+        "solve a task by hand: what an agent reads, does and is paid",
+    ),
 }
 
 

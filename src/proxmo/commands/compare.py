@@ -19,7 +19,7 @@ from proxmo.comparison.jobs import is_finished, jobs_of
 from proxmo.comparison.plan import Plan, episodes_per_update, load_plan
 from proxmo.comparison.runner import PROXMO, log_file, run_jobs
 from proxmo.errors import InputError, ProxmoError
-from proxmo.training.files import write_text
+from proxmo.files import write_text
 
 
 @dataclass(frozen=True)

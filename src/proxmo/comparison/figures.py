@@ -26,7 +26,7 @@ from proxmo.comparison.plan import Sweep
 from proxmo.comparison.results import Results, RunRecord, final_success, success
 from proxmo.comparison.statistics import Estimate, aggregate
 from proxmo.comparison.tables import DIAGNOSTICS, PAPER_TYPES, seconds_by_part, type_place
-from proxmo.training.files import whole
+from proxmo.files import whole
 
 WIDE, NARROW = 8.0, 4.2
 """Widths in inches, of 72 pixels in a page."""

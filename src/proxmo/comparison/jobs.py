@@ -13,7 +13,7 @@ from proxmo.comparison.file import COLD_START
 from proxmo.comparison.plan import Plan, Run
 from proxmo.config import SftConfig, TrainConfig, load_config
 from proxmo.errors import InputError
-from proxmo.training.files import write_text
+from proxmo.files import write_text
 from proxmo.training.records import RunFolder, changed_setting
 
 

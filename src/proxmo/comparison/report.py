@@ -26,7 +26,7 @@ from proxmo.comparison.tables import (
     types_table,
 )
 from proxmo.errors import InputError
-from proxmo.training.files import write_text
+from proxmo.files import write_text
 
 PAGE = "report.html"
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 from proxmo.comparison.jobs import Job
 from proxmo.errors import InputError, ProxmoError
-from proxmo.training.files import write_text
+from proxmo.files import write_text
 
 State = Literal["waiting", "running", "done", "failed", "skipped"]
 

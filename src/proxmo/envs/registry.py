@@ -145,3 +145,14 @@ register(
         data_variable="ALFWORLD_DATA",
     )
 )
+register(
+    EnvSpec(
+        "webshop",
+        env="proxmo.envs.webshop.env:WebShopEnv",
+        tasks="proxmo.envs.webshop.tasks:load_tasks",
+        expert="proxmo.envs.webshop.expert:Expert",
+        max_steps=15,
+        prompt_tokens=4096,
+        data_variable="WEBSHOP_DATA",
+    )
+)

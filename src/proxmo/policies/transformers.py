@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.utils import logging
+from transformers.utils import logging, quantization_config
 
 from proxmo.config import PolicyConfig
 from proxmo.errors import InputError
@@ -395,7 +395,9 @@ def load_policy(
     weights = torch.float32 if trainable and not config.lora_rank else compute
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=weights, **options)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            source, dtype=weights, **options, **_unpacked(gguf_file)
+        )
     except Exception as error:  # whatever loading raises, the user gave the name
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
@@ -432,6 +434,15 @@ def prompt_settings(
     numbers = ("history", "max_prompt_tokens", "max_response_tokens")
     given = {name: value for name in numbers if (value := getattr(config, name)) is not None}
     return replace(settings, **given)
+
+
+def _unpacked(gguf_file: str | None) -> dict[str, Any]:
+    """What makes a GGUF file's weights plain ones, which can be trained and saved."""
+    # Earlier versions of Transformers have no such setting and always unpack.
+    config = getattr(quantization_config, "GgufConfig", None)
+    if gguf_file is None or config is None:
+        return {}
+    return {"quantization_config": config(dequantize=True)}
 
 
 def _with_lora(model: Any, config: PolicyConfig) -> Any:

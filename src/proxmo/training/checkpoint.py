@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from proxmo.errors import InputError
-from proxmo.training.files import whole
+from proxmo.files import whole
 
 WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
 _NAME = re.compile(r"update_(\d{5,})$")

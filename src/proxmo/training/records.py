@@ -21,7 +21,7 @@ import tomli_w
 from proxmo.config import TrainConfig, config_dict
 from proxmo.credit import Credit
 from proxmo.errors import InputError
-from proxmo.training.files import remove_unfinished, whole, write_text
+from proxmo.files import remove_unfinished, whole, write_text
 from proxmo.types import Trajectory
 
 CONFIG_FILE = "config.toml"

@@ -22,10 +22,10 @@ from proxmo.credit import Credit
 from proxmo.envs.base import Task, TextEnv
 from proxmo.envs.registry import EnvSpec
 from proxmo.errors import InputError
+from proxmo.files import whole
 from proxmo.policies.transformers import TransformersPolicy, load_policy
 from proxmo.rollout import Progress
 from proxmo.training.checkpoint import found_checkpoints, load_checkpoint, save_checkpoint
-from proxmo.training.files import whole
 from proxmo.training.records import RunFolder, changed_setting, config_file
 from proxmo.training.sft import SftProgress, cold_start
 from proxmo.types import Trajectory

@@ -24,10 +24,10 @@ from proxmo.config import SftConfig
 from proxmo.envs.base import Task
 from proxmo.envs.registry import EnvSpec
 from proxmo.errors import InputError
+from proxmo.files import whole
 from proxmo.policies.builtin import make_model, train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy
 from proxmo.training.batch import Batch, Row, micro_batches, rows_of
-from proxmo.training.files import whole
 from proxmo.training.loss import response_logprobs
 from proxmo.types import Step, Trajectory
 

@@ -16,10 +16,10 @@ from proxmo.credit import Estimator, Steps
 from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet
 from proxmo.errors import InputError, ProxmoError
+from proxmo.files import is_disk_full
 from proxmo.rollout import rollout
 from proxmo.training.batch import rows_of
 from proxmo.training.estimator import make_estimator
-from proxmo.training.files import is_disk_full
 from proxmo.training.metrics import rollout_metrics
 from proxmo.training.session import Evaluate, Reporter, Session
 from proxmo.training.update import update_policy

@@ -13,12 +13,13 @@ _UNFINISHED = ".unfinished-"
 
 
 @contextmanager
-def whole(target: Path) -> Iterator[Path]:
+def whole(target: Path, *, keep: bool = False) -> Iterator[Path]:
     """A path to write a file or folder to, which becomes `target` when the block ends.
 
     Written beside the target, flushed to the disk, then renamed over it. When the block
     raises, nothing of it remains and the target is as it was. Processes that write the same
-    target do not meet: each has a name of its own for what is unfinished.
+    target do not meet: each has a name of its own for what is unfinished. With `keep`, a folder
+    that another process finished first stays, and this one is dropped.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f"{_UNFINISHED}{os.getpid()}-{target.name}")
@@ -27,9 +28,14 @@ def whole(target: Path) -> Iterator[Path]:
         yield unfinished
         for path in [unfinished, *unfinished.rglob("*")]:
             _flush(path)
-        if target.is_dir():  # a folder cannot be renamed over a full one
+        if target.is_dir() and not keep:  # a folder cannot be renamed over a full one
             shutil.rmtree(target)
-        unfinished.replace(target)
+        try:
+            unfinished.replace(target)
+        except OSError:
+            if not (keep and target.is_dir()):
+                raise
+            _remove(unfinished)
     except BaseException:
         _remove(unfinished)
         raise

@@ -1,0 +1,280 @@
+"""Files: what is read of them, what is wrong with them, what is built and kept."""
+
+import gzip
+import json
+import logging
+import multiprocessing
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shop import HUMAN, INSTRUCTIONS, PRODUCTS, Files, options, product
+
+from proxmo.envs.webshop import Catalog, tagger
+from proxmo.envs.webshop.data import read_products
+from proxmo.envs.webshop.tagger import TitleNouns, WordTagger
+from proxmo.errors import InputError
+
+ONE = {"B000000001": {"attributes": [], "instruction": "x", "instruction_attributes": ["y"]}}
+
+
+def test_products_are_read_as_webshop_reads_them(catalog: Catalog):
+    first, second, third, fourth = catalog.products[:4]
+    assert first.options == {"size": ["small", "large | xl"], "color": ["red", "navy blue"]}
+    assert (first.query, first.attributes) == ("mugs", ["dishwasher safe", "easy clean"])
+    assert (second.price_tag, third.price_tag, fourth.price_tag) == (
+        "$20.0 to $30.0", "$100.0", "$1250.5",
+    )  # fmt: skip
+    assert third.features == ["Leak proof"]
+    assert third.attributes == ["DUMMY_ATTR"]
+    assert catalog.prices[0] == 12.0
+    assert 20 <= catalog.prices[1] <= 30
+    assert catalog.prices[2] == 100.0
+
+
+def test_goals_tell_the_options_and_the_price(catalog: Catalog):
+    texts = {goal.instruction for goal in catalog.goals if goal.asin == "B000000001"}
+    cap = next(goal.price_upper for goal in catalog.goals if goal.asin == "B000000001")
+    assert cap in (30.0, 40.0, 50.0)  # the larger of two of 20, 30, 40, 50
+    assert texts == {
+        f"Find me dishwasher safe mugs with color: {color}, and size: {size}, "
+        f"and price lower than {cap:.2f} dollars"
+        for color in ("red", "navy blue")
+        for size in ("small", "large | xl")
+    }
+    chair = next(goal for goal in catalog.goals if goal.asin == "B000000004")
+    assert chair.instruction == "Find me heavy duty chairs"  # no cap above 990
+    assert chair.price_upper == 1_000_000
+
+
+def test_weights_are_the_mean_inverse_frequency_of_the_attributes(catalog: Catalog):
+    # "dishwasher safe" is in 4 + 1 goals, "easy clean" in 1.
+    weights = {goal.asin: goal.weight for goal in catalog.goals}
+    assert weights["B000000001"] == pytest.approx(1 / 5)
+    assert weights["B000000002"] == pytest.approx((1 + 1 / 5) / 2)
+
+
+def test_long_double_and_nameless_identifiers_are_left_out(files: Files):
+    names = ["B000000001", "B000000001", "nan", "B0000000011"]
+    assert len(files.load([product(name, "mug") for name in names], ONE).products) == 1
+
+
+def test_num_products_takes_the_first(files: Files):
+    assert len(files.load(num_products=2).products) == 2
+
+
+def test_packed_files_are_the_same(files: Files, catalog: Catalog):
+    paths = []
+    for name, content in (("i.json.gz", PRODUCTS), ("n.json.gz", INSTRUCTIONS)):
+        paths.append(files.folder / name)
+        paths[-1].write_bytes(gzip.compress(json.dumps(content).encode()))
+    packed = Catalog.load(paths[0], paths[1], cache=files.folder)
+    assert list(packed.products) == list(catalog.products)
+    assert list(packed.goals) == list(catalog.goals)
+
+
+def test_files_longer_than_what_is_read_at_a_time(files: Files, monkeypatch: pytest.MonkeyPatch):
+    path = files.write("items.json", json.dumps(PRODUCTS, indent=3))
+    monkeypatch.setattr("proxmo.envs.webshop.data._CHUNK", 7)
+    assert list(read_products(path)) == PRODUCTS
+
+
+CUT = json.dumps(PRODUCTS)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "cut short"),
+        ("[", "cut short"),
+        (CUT[:500], "cut short"),
+        (CUT[:-1], "cut short"),
+        (CUT.replace('}, {"asin', '} {"asin'), "where ',' belongs"),
+        ("{}", "does not hold an array"),
+        ("nonsense", "does not hold an array"),
+        ("[" * 100_000, "cut short"),
+        ("[1]", "product 0 is not a JSON object"),
+        ("[]", "there are no products"),
+        ([{}], "has no 'asin'"),
+        ([product("B000000001", "x") | {"name": 3}], "has no text as 'name'"),
+        ([product("B000000001", "x", pricing="free")], "'pricing' is 'free'"),
+        ([product("B000000001", "x", pricing=12)], "'pricing' is 12"),
+        ([product("B000000001", "x", pricing="$1.2.3")], "'pricing' is"),
+        ([product("B000000001", "x", small_description=[1])], "'small_description'"),
+        ([product("B000000001", "x", customization_options=["red"])], "'customization_options'"),
+        ([product("B000000001", "x", customization_options={"a": [{}]})], "'customization_opt"),
+    ],
+)
+def test_a_bad_product_file_is_named_with_what_is_wrong(files: Files, content: Any, message: str):
+    with pytest.raises(InputError, match=message):
+        files.load(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "does not hold an object"),
+        ({}, "no instruction in items.json, instructions.json is for one of the 6 products"),
+        ({"B0UNKNOWN0": ONE["B000000001"]}, "no instruction"),
+        ({"B000000001": []}, "is not a JSON object"),
+        ({"B000000001": {"attributes": "x"}}, "'attributes' must be a list of texts"),
+        ({"B000000001": {"attributes": [], "instruction": 3}}, "is not a text"),
+        ({"B000000001": {"attributes": [], "instruction": "x"}}, "'instruction_attributes'"),
+        (
+            {"B000000001": {"instruction": "x", "instruction_attributes": []}},
+            "instruction without attributes",
+        ),
+    ],
+)
+def test_a_bad_instruction_file_is_named_with_what_is_wrong(
+    files: Files, content: Any, message: str
+):
+    with pytest.raises(InputError, match=message):
+        files.load(instructions=content)
+
+
+def test_instructions_for_unknown_products_are_passed_over(files: Files, catalog: Catalog):
+    more = files.load(instructions=INSTRUCTIONS | {"B0UNKNOWN0": ONE["B000000001"]})
+    assert list(more.goals) == list(catalog.goals)
+    assert len(files.load(human_instructions=files.write("h.json", HUMAN)).goals) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"B000000001": "x"}, "not a list"),
+        ({"B000000001": [{}]}, "no text 'instruction'"),
+        ({"B000000001": [{"instruction": "x"}]}, "'instruction_attributes'"),
+    ],
+)
+def test_bad_human_instructions_are_refused(files: Files, content: Any, message: str):
+    with pytest.raises(InputError, match=message):
+        files.load(human_instructions=files.write("h.json", content))
+
+
+@pytest.mark.parametrize("content", [[], {}, {"goals": [{"asin": "B0UNKNOWN0"}], "prices": {}},
+                                     {"goals": [{"asin": "B000000001"}], "prices": {}},
+                                     {"goals": [], "prices": {}}])  # fmt: skip
+def test_recorded_goals_that_do_not_fit_are_refused(files: Files, content: Any):
+    with pytest.raises(InputError, match=r"does not fit the catalog|has no goals"):
+        files.load(goals=files.write("goals.json", content))
+
+
+def test_damaged_archives_and_absent_files_are_refused(files: Files):
+    items = files.write("items.json", PRODUCTS)
+    entries = files.write("entries.json", INSTRUCTIONS)
+    packed = files.folder / "packed.gz"
+    packed.write_bytes(gzip.compress(json.dumps(PRODUCTS).encode())[:-40])
+    with pytest.raises(InputError, match=r"packed.gz is damaged or cut short"):
+        Catalog.load(packed, entries, cache=files.folder)
+    with pytest.raises(InputError, match=r"cannot read .*absent"):
+        Catalog.load(files.folder / "absent", entries, cache=files.folder)
+    (files.folder / "latin.json").write_bytes(b'["\xff"]')
+    with pytest.raises(InputError, match="not UTF-8"):
+        Catalog.load(files.folder / "latin.json", entries, cache=files.folder)
+    with pytest.raises(InputError, match="holds no built catalog"):
+        Catalog.open(files.folder)
+    with pytest.raises(InputError, match="set \\$PROXMO_CACHE"):
+        Catalog.load(items, entries, cache=items)
+
+
+def test_a_failed_build_leaves_nothing(files: Files):
+    with pytest.raises(InputError):
+        files.load(CUT[:-1])
+    assert list((files.folder / "cache").iterdir()) == []
+
+
+def test_a_catalog_is_built_once_until_a_file_changes(files: Files):
+    built: list[int] = []
+    first = files.load(on_progress=built.append)
+    assert built == [6]
+    again = Catalog.load(
+        files.folder / "items.json",
+        files.folder / "instructions.json",
+        cache=files.folder / "cache",
+        on_progress=built.append,
+    )
+    assert again is first
+    assert built == [6]
+    assert len(files.load([*PRODUCTS, product("B000000007", "Cup")]).products) == 7
+
+
+def test_of_two_processes_that_build_the_same_the_first_is_kept(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+):
+    paths = files.write("items.json", PRODUCTS), files.write("entries.json", INSTRUCTIONS)
+    first: list[Catalog] = []
+
+    def meanwhile(_: int) -> None:
+        monkeypatch.setattr("os.getpid", lambda: -1)
+        first.append(Catalog.load(*paths, cache=files.folder / "cache"))
+        monkeypatch.undo()
+
+    second = Catalog.load(*paths, cache=files.folder / "cache", on_progress=meanwhile)
+    assert second is first[0]
+    assert len(list((files.folder / "cache").iterdir())) == 1
+
+
+def test_a_pickled_catalog_is_small_and_the_same(catalog: Catalog):
+    pickled = pickle.dumps(catalog)
+    assert len(pickled) < 1000
+    assert pickle.loads(pickled) is catalog
+
+
+def _search(catalog: Catalog) -> list[str]:
+    return [catalog.products[place].asin for place in catalog.search("red mug")]
+
+
+def test_other_processes_read_the_same_catalog(catalog: Catalog):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(_search, (catalog,)) == _search(catalog)
+
+
+def test_products_are_found_by_their_identifier(catalog: Catalog):
+    assert [catalog.find(p.asin) for p in catalog.products] == list(range(6))
+    assert catalog.find("B0UNKNOWN0") is catalog.find("ZZZ") is catalog.find("é") is None
+
+
+def test_a_catalog_of_strange_texts_is_read(files: Files):
+    strange = "\ud83d \x00 \u2028 ½ 😀 " + "x" * 300
+    shop = [
+        product("ÀÉÎÕÜ漢字あア", strange, customization_options=options(**{strange: [strange]}))
+    ]
+    entry = {"attributes": [strange], "instruction": strange, "instruction_attributes": [strange]}
+    catalog = files.load(shop, {"ÀÉÎÕÜ漢字あア": entry})
+    assert catalog.products[0].title == strange
+    assert catalog.search(strange) == [0]
+    assert catalog.find("ÀÉÎÕÜ漢字あア") == 0
+    assert catalog.with_attribute(strange) == [0]
+    assert isinstance(catalog.nouns(strange), list)
+
+
+def test_nouns_are_found_once_and_kept(tmp_path: Path):
+    class Counting(WordTagger):
+        calls = 0
+
+        def nouns(self, title: str) -> list[str]:
+            Counting.calls += 1
+            return super().nouns(title)
+
+    nouns = TitleNouns(tmp_path, Counting())
+    assert nouns("Red Mug with 2 Lids") == ["mug", "lids"] == nouns("Red Mug with 2 Lids")
+    (kept,) = tmp_path.iterdir()
+    with kept.open("a") as stream:
+        stream.write('["half a li')
+    assert TitleNouns(tmp_path, Counting())("Red Mug with 2 Lids") == ["mug", "lids"]
+    assert Counting.calls == 1
+
+
+def test_without_spacy_the_substitute_is_named_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(tagger, "MODELS", ())
+    tagger.default_tagger.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        assert isinstance(tagger.default_tagger(), WordTagger)
+        assert isinstance(tagger.default_tagger(), WordTagger)
+    tagger.default_tagger.cache_clear()
+    (record,) = caplog.records
+    assert "pip install 'proxmo[webshop-tagger]'" in record.getMessage()

@@ -28,8 +28,7 @@ MAY_IMPORT = {
     # Reads the files that runs leave; trains nothing itself.
     "comparison": ACTING | {"credit", "files", "training", "evaluation"},
     "progress": ACTING | {"training"},
-    "commands": ACTING
-    | {"credit", "files", "training", "evaluation", "comparison", "progress"},
+    "commands": ACTING | {"credit", "files", "training", "evaluation", "comparison", "progress"},
     # Commands are named as text and imported when they run.
     "cli": {"errors"},
     "__main__": {"cli"},

@@ -27,3 +27,4 @@ bench:  ## speed of credit, engine and rollout
 	uv run python benchmarks/rollout.py
 	uv run python benchmarks/adapters.py
 	uv run python benchmarks/serve.py
+	uv run python benchmarks/training.py

@@ -27,8 +27,11 @@ MAY_IMPORT = {
     "evaluation": ACTING,
     # Other people's trainers in the place of ours: they never see it.
     "adapters": BASE | {"envs", "prompts", "policies", "rollout", "credit"},
+    # Reads the files that runs leave; trains nothing itself.
+    "comparison": ACTING | {"credit", "files", "training", "evaluation"},
     "progress": ACTING | {"training"},
-    "commands": ACTING | {"credit", "training", "evaluation", "progress", "adapters"},
+    "commands": ACTING
+    | {"adapters", "credit", "files", "training", "evaluation", "comparison", "progress"},
     # Commands are named as text and imported when they run.
     "cli": {"errors"},
     "__main__": {"cli"},

@@ -43,6 +43,14 @@ COMMANDS = {
         "proxmo.commands.evaluate:main",
         "measure a model's success, per task type, with 95 % intervals",
     ),
+    "compare": Command(
+        "proxmo.commands.compare:main",
+        "compare methods over seeds and environments on equal budgets",
+    ),
+    "report": Command(
+        "proxmo.commands.report:main",
+        "write the report of a comparison again",
+    ),
     "generate": Command(
         "proxmo.commands.generate:main",
         "write generated ALFWorld games in the official format",

@@ -27,9 +27,10 @@ class ServeOptions:
     """Serve an environment over OpenEnv's protocol: many sessions at once, one task each."""
 
     env: tyro.conf.Positional[str] = "alfworld"
-    """Name of the environment."""
-    games: str | None = None
-    """Where its data is, such as a folder of games; generated otherwise."""
+    """Environment: a name of the registry, or `module:NAME` of an `EnvSpec`."""
+    data: Annotated[str | None, tyro.conf.arg(aliases=["--games"])] = None
+    """Data of the environment (ALFWorld: game file, folder or archive; WebShop: folder); none:
+    what its variable says ($ALFWORLD_DATA, $WEBSHOP_DATA), else generated tasks."""
     splits: tuple[str, ...] = ("train", "valid")
     """Splits that are served; sessions that name none get the first."""
     count: Annotated[int, Field(ge=1)] | None = None
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
     spec = registry.get(options.env)
     if not options.splits:
         raise InputError("--splits names no split; give at least one")
-    tasks = ServedTasks(spec, options.splits, options.games, options.seed, options.count)
+    tasks = ServedTasks(spec, options.splits, options.data, options.seed, options.count)
     tasks.of(options.splits[0])  # what is wrong with the data is said now
     app = make_app(spec, tasks, max_sessions=options.max_sessions, max_steps=options.max_steps)
     listener = _listen(options.host, options.port)

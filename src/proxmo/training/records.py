@@ -26,6 +26,12 @@ from proxmo.types import Trajectory
 
 CONFIG_FILE = "config.toml"
 
+CHANGEABLE = {
+    "optim": {"updates", "micro_batch_tokens"},
+    "run": {"keep_checkpoints", "save_trajectories", "out", "tracker"},
+}
+"""Settings that a resumed run may be given anew: no number depends on them but by rounding."""
+
 
 class RunFolder:
     """Where a run writes, and what it finds there when it is resumed."""
@@ -90,6 +96,17 @@ def config_file(folder: Path) -> Path:
     if not file.is_file():
         raise InputError(f"--resume {folder} is not a run: it has no {CONFIG_FILE}")
     return file
+
+
+def changed_setting(before: TrainConfig, now: TrainConfig) -> tuple[str, Any, Any] | None:
+    """A setting that a run cannot go on with when changed, its old and its new value."""
+    then, asked = config_dict(before), config_dict(now)
+    for section in sorted(then.keys() | asked.keys()):
+        old, new = then.get(section, {}), asked.get(section, {})
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key) and key not in CHANGEABLE.get(section, ()):
+                return f"{section}.{key}", old.get(key), new.get(key)
+    return None
 
 
 def step_records(trajectories: Sequence[Trajectory], credit: Credit) -> list[dict[str, Any]]:

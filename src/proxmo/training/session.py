@@ -26,7 +26,7 @@ from proxmo.files import whole
 from proxmo.policies.transformers import TransformersPolicy, load_policy
 from proxmo.rollout import Progress
 from proxmo.training.checkpoint import found_checkpoints, load_checkpoint, save_checkpoint
-from proxmo.training.records import RunFolder, config_file
+from proxmo.training.records import RunFolder, changed_setting, config_file
 from proxmo.training.sft import SftProgress, cold_start
 from proxmo.types import Trajectory
 
@@ -35,12 +35,6 @@ Evaluate = Callable[[TransformersPolicy], dict[str, Any]]
 
 SMALL_MODEL = 50_000_000
 """Weights below which a model, such as the built-in one, takes the large learning rate."""
-
-CHANGEABLE = {
-    "optim": {"updates", "micro_batch_tokens"},
-    "run": {"keep_checkpoints", "save_trajectories", "out", "tracker"},
-}
-"""Settings that a resumed run may be given anew: no number depends on them but by rounding."""
 
 
 class Reporter:
@@ -302,15 +296,13 @@ def new_folder(config: TrainConfig, name: str) -> Path:
 
 def _resumable(folder: Path, config: TrainConfig) -> RunFolder:
     """The run in `folder`, if it can go on with `config`."""
-    before, now = config_dict(load_config(config_file(folder))), config_dict(config)
-    for section in before.keys() | now.keys():
-        old, new = before.get(section, {}), now.get(section, {})
-        for key in sorted(old.keys() | new.keys()):
-            if old.get(key) != new.get(key) and key not in CHANGEABLE.get(section, ()):
-                raise InputError(
-                    f"--resume {folder} began with {section}.{key} = {old.get(key)!r} and cannot "
-                    f"go on with {new.get(key)!r}; start a new run for other settings"
-                )
+    change = changed_setting(load_config(config_file(folder)), config)
+    if change is not None:
+        name, old, new = change
+        raise InputError(
+            f"--resume {folder} began with {name} = {old!r} and cannot go on with {new!r}; "
+            "start a new run for other settings"
+        )
     run = RunFolder(folder)
     made = max(found_checkpoints(run.checkpoints), default=0)
     if made > config.optim.updates:

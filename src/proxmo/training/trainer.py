@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from proxmo.config import CreditConfig, TrainConfig
-from proxmo.credit import CREDIT, Estimator, Steps, make
+from proxmo.config import TrainConfig
+from proxmo.credit import Estimator, Steps
 from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet
 from proxmo.errors import InputError, ProxmoError
 from proxmo.files import is_disk_full
 from proxmo.rollout import rollout
 from proxmo.training.batch import rows_of
+from proxmo.training.estimator import make_estimator
 from proxmo.training.metrics import rollout_metrics
 from proxmo.training.session import Evaluate, Reporter, Session
 from proxmo.training.update import update_policy
@@ -134,34 +135,6 @@ def _require_tokens(trajectories: Sequence[Trajectory]) -> None:
     errors = [trajectory.error for trajectory in trajectories if trajectory.error is not None]
     why = f"the first error was: {errors[0]}" if errors else "every prompt filled the context"
     raise ProxmoError(f"none of {len(trajectories)} episodes got as far as a response; {why}")
-
-
-def make_estimator(config: CreditConfig, group_size: int) -> Estimator:
-    """The credit method, given those of the settings that it has.
-
-    Raises `InputError` for an unknown method, a group too small to compare within, and a
-    setting that was changed but means nothing to the method.
-    """
-    estimator = make(config.method)  # refuses an unknown name
-    if group_size < 2:
-        raise InputError(
-            f"rollout.group_size is {group_size}; {config.method!r} compares the trajectories of "
-            "a group: give at least 2"
-        )
-    known = {option.name for option in dataclasses.fields(CREDIT[config.method])}
-    options = {}
-    for option in dataclasses.fields(config):
-        name, value = option.name, getattr(config, option.name)
-        if name == "method" or value is None:
-            continue
-        if name in known:
-            options[name] = value
-        elif value != option.default:
-            raise InputError(
-                f"credit.{name} is {value!r}, but method {config.method!r} has no such option; "
-                f"it has {', '.join(sorted(known))}"
-            )
-    return dataclasses.replace(estimator, **options)  # type: ignore[type-var]  # all are
 
 
 def draw_tasks(tasks: TaskSet, count: int, seed: list[int]) -> list[Task]:

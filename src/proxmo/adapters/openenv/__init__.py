@@ -10,6 +10,15 @@ from proxmo.adapters.versions import check_version
 
 check_version("openenv")
 
+from proxmo.adapters.openenv.client import RemoteEnv, RemoteSpec  # noqa: E402  # after the check
+from proxmo.adapters.openenv.server import (  # noqa: E402
+    ServedEnvironment,
+    ServedTasks,
+    TextAction,
+    TextObservation,
+    make_app,
+)
+
 __all__ = [
     "RemoteEnv",
     "RemoteSpec",

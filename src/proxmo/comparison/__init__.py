@@ -1,0 +1,1 @@
+"""Fair comparisons: a plan of runs, their results, statistics and a report."""

@@ -1,0 +1,358 @@
+"""The figures of a comparison, drawn so that they can be printed and put in a page.
+
+A figure is drawn by a function of its width, so that a narrow window gets one of its own
+instead of small print. In the page its colours follow the page's, light or dark.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from proxmo.comparison.file import COLD_START
+from proxmo.comparison.plan import Sweep
+from proxmo.comparison.results import Results, RunRecord, final_success, success
+from proxmo.comparison.statistics import Estimate, aggregate
+from proxmo.comparison.tables import DIAGNOSTICS, PAPER_TYPES, seconds_by_part, type_place
+from proxmo.files import whole
+
+WIDE, NARROW = 8.0, 4.2
+"""Widths in inches, of 72 pixels in a page."""
+
+# Okabe and Ito's palette, without its black and yellow: told apart by every kind of colour
+# vision, on light ground and on dark.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+STYLES = ("-", "--", ":")
+MARKERS = "osD^vP"
+# Stand-ins that a page replaces by its own colours.
+INK, GRID = "#30343a", "#d9dbdf"
+
+Draw = Callable[[float], Canvas]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure and what it says."""
+
+    name: str
+    title: str
+    caption: str
+    draw: Draw
+    """Width in inches -> the drawing."""
+
+    def save(self, folder: Path) -> None:
+        """Write it as PNG and SVG."""
+        canvas = self.draw(WIDE)
+        for suffix in ("png", "svg"):
+            with whole(folder / f"{self.name}.{suffix}") as path, _drawing(self.name):
+                canvas.savefig(path, format=suffix, dpi=150)
+
+    def inline(self, width: float) -> str:
+        """The SVG element for a page, in the page's colours."""
+        stream = io.StringIO()
+        name = f"{self.name}-{width:g}"
+        with _drawing(name):
+            canvas = self.draw(width)
+            canvas.savefig(stream, format="svg", transparent=True)
+        return _for_page(stream.getvalue(), f"{self.title}. {self.caption}")
+
+
+def figures_of(results: Results, environment: str) -> list[Figure]:
+    """The figures of one environment."""
+    names = results.variants(environment)
+    main = results.kinds(environment, "method", "variant") or names
+    ablated = results.kinds(environment, "ablation")
+    figures = [
+        Figure(
+            f"learning-{environment}",
+            "Success while learning",
+            "Unseen tasks solved after so many updates: interquartile mean over seeds, with its "
+            "95 % bootstrap interval as a band.",
+            lambda width: _learning(results, environment, main, width),
+        ),
+        Figure(
+            f"final-{environment}",
+            "Success at the end",
+            "Interquartile mean over seeds with its 95 % bootstrap interval; each dot is a seed.",
+            lambda width: _final(results, environment, [COLD_START, *names], width),
+        ),
+        Figure(
+            f"types-{environment}",
+            "Success by task type",
+            "Mean over seeds at the end of training.",
+            lambda width: _types(results, environment, main, width),
+        ),
+    ]
+    if ablated:
+        whole_method = [name for name in ("proxmo", "grpo") if name in names]
+        figures.append(
+            Figure(
+                f"ablation-{environment}",
+                "Ablation",
+                "ProxMO, and what is left of it without one level or both.",
+                lambda width: _final(results, environment, [*whole_method, *ablated], width),
+            )
+        )
+    figures += [
+        _sensitivity_figure(results, environment, sweep)
+        for sweep in results.plan.sweeps
+        if any(results.of(environment, name) for _, name in sweep.points)
+    ]
+    return [
+        *figures,
+        Figure(
+            f"time-{environment}",
+            "Where the time of an update goes",
+            "Mean seconds of an update: playing, working out credit, changing the weights.",
+            lambda width: _time(results, environment, names, width),
+        ),
+        Figure(
+            f"diagnostics-{environment}",
+            "What credit had to go on",
+            "Per update, mean over seeds.",
+            lambda width: _diagnostics(results, environment, main, width),
+        ),
+    ]
+
+
+def colour_of(results: Results, variant: str) -> str:
+    """A variant's colour, the same in all figures."""
+    if variant == COLD_START:
+        return INK
+    place = [v.name for v in results.plan.variants].index(variant)
+    return COLOURS[place % len(COLOURS)]
+
+
+def _line_style(results: Results, variant: str) -> dict[str, Any]:
+    """Colour, dashes and marker: a variant is known by any one of them."""
+    place = [v.name for v in results.plan.variants].index(variant)
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "linestyle": STYLES[place // len(COLOURS) % len(STYLES)],
+        "marker": MARKERS[place % len(MARKERS)],
+    }
+
+
+def curve(records: Sequence[RunRecord]) -> list[tuple[int, Estimate]]:
+    """Success against updates: an aggregate at each evaluation that all runs have."""
+    updates = set.intersection(*(set(record.evaluations) for record in records))
+    return [
+        (update, aggregate([np.array([success(r.evaluations[update]) for r in records])]))
+        for update in sorted(updates)
+    ]
+
+
+def _learning(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
+    canvas, axes = _canvas(width, 0.55 if width == WIDE else 0.9)
+    for name in names:
+        points = curve(results.of(environment, name))
+        updates = [update for update, _ in points]
+        style = _line_style(results, name)
+        axes.plot(
+            updates, [e.value for _, e in points], label=name, linewidth=2, markersize=5, **style
+        )
+        low, high = [e.low for _, e in points], [e.high for _, e in points]
+        axes.fill_between(updates, low, high, color=style["color"], alpha=0.13, linewidth=0)
+    _percent(axes.yaxis)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("policy updates")
+    axes.set_ylabel("unseen tasks solved")
+    _legend(canvas, axes, len(names), width)
+    return canvas
+
+
+def _final(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
+    names = [name for name in names if results.of(environment, name)]
+    canvas, axes = _canvas(width, (0.9 + 0.36 * len(names)) / width)
+    for place, name in enumerate(names):
+        scores = final_success(results.of(environment, name))
+        estimate = aggregate([scores])
+        colour = colour_of(results, name)
+        axes.plot(scores, [place + 0.22] * len(scores), "o", color=colour, alpha=0.45, markersize=4)
+        if estimate.low <= estimate.high:  # false without an interval
+            axes.plot([estimate.low, estimate.high], [place] * 2, color=colour, linewidth=3)
+        axes.plot([estimate.value], [place], "o", color=colour, markersize=8)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+    axes.grid(visible=False, axis="y")
+    _percent(axes.xaxis)
+    axes.set_xlabel("unseen tasks solved")
+    return canvas
+
+
+def _types(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
+    found = {name: results.of(environment, name) for name in names}
+    every = [record for records in found.values() for record in records]
+    kinds = sorted({kind for record in every for kind in record.last["types"]}, key=type_place)
+    bar = 0.8 / len(names)
+    canvas, axes = _canvas(width, 0.5 if width == WIDE else 0.9)
+    for place, (name, records) in enumerate(found.items()):
+        means = [
+            np.mean([r.last["types"][kind]["success"] for r in records if kind in r.last["types"]])
+            for kind in kinds
+        ]
+        at = np.arange(len(kinds)) - 0.4 + bar * (place + 0.5)
+        axes.bar(at, means, bar * 0.9, color=colour_of(results, name), label=name)
+    axes.set_xticks(range(len(kinds)), [PAPER_TYPES.get(str(kind), str(kind)) for kind in kinds])
+    _percent(axes.yaxis)
+    axes.set_ylabel("unseen tasks solved")
+    _legend(canvas, axes, len(names), width)
+    return canvas
+
+
+def _sensitivity_figure(results: Results, environment: str, sweep: Sweep) -> Figure:
+    key = sweep.setting.partition(".")[2].replace("_", " ")
+    return Figure(
+        f"sensitivity-{sweep.setting.replace('.', '-')}-{environment}",
+        f"Sensitivity to {key}",
+        "Success at the end: interquartile mean with its 95 % interval; each dot is a seed. "
+        "Values are evenly spaced.",
+        lambda width: _sensitivity(results, environment, sweep, width),
+    )
+
+
+def _sensitivity(results: Results, environment: str, sweep: Sweep, width: float) -> Canvas:
+    canvas, axes = _canvas(width, 0.45 if width == WIDE else 0.75)
+    places, values = [], []
+    for place, (_, name) in enumerate(sweep.points):
+        records = results.of(environment, name)
+        if not records:
+            continue
+        scores = final_success(records)
+        estimate = aggregate([scores])
+        places.append(place)
+        values.append(estimate.value)
+        axes.plot([place + 0.08] * len(scores), scores, "o", color=COLOURS[0], alpha=0.4, ms=4)
+        if estimate.low <= estimate.high:
+            axes.plot([place] * 2, [estimate.low, estimate.high], color=COLOURS[0], linewidth=3)
+    axes.plot(places, values, "o-", color=COLOURS[0], linewidth=1.2, markersize=8)
+    axes.set_xticks(range(len(sweep.points)), [str(value) for value, _ in sweep.points])
+    axes.set_xlim(-0.5, len(sweep.points) - 0.5)
+    axes.set_xlabel(sweep.setting)
+    axes.set_ylabel("unseen tasks solved")
+    _percent(axes.yaxis)
+    return canvas
+
+
+def _time(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
+    parts = {"rollout": COLOURS[5], "credit": COLOURS[1], "optim": COLOURS[0]}
+    canvas, axes = _canvas(width, (1.3 + 0.36 * len(names)) / width)
+    for place, name in enumerate(names):
+        seconds, left = seconds_by_part(results.of(environment, name)), 0.0
+        for part, colour in parts.items():
+            length = seconds.get(part, 0.0)
+            told = {"optim": "update of weights"}.get(part, part)
+            label = told if place == 0 else None
+            axes.barh(place, length, 0.62, left=left, color=colour, label=label)
+            left += length
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("seconds of an update")
+    _legend(canvas, axes, 3, width)
+    return canvas
+
+
+def _diagnostics(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
+    columns = 3 if width == WIDE else 1
+    rows = -(-len(DIAGNOSTICS) // columns)
+    canvas = _figure(width, rows * (2.1 if width == WIDE else 1.9) + 0.5)
+    grid = canvas.subplots(rows, columns, squeeze=False).flatten()
+    for axes, (metric, told) in zip(grid, DIAGNOSTICS.items(), strict=True):
+        _plain(axes)
+        for name in names:
+            updates, values = _mean_over_seeds(results.of(environment, name), metric)
+            style = _line_style(results, name) | {"marker": ""}
+            axes.plot(updates, values, linewidth=1.6, label=name, **style)
+        axes.set_title(told, loc="left", fontsize=9.5, color=INK)
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    _legend(canvas, grid[0], len(names), width)
+    return canvas
+
+
+def _mean_over_seeds(records: Sequence[RunRecord], metric: str) -> tuple[list[int], list[float]]:
+    found: dict[int, list[float]] = {}
+    for record in records:
+        for line in record.metrics:
+            if metric in line:
+                found.setdefault(line["update"], []).append(line[metric])
+    return sorted(found), [float(np.mean(found[update])) for update in sorted(found)]
+
+
+def _canvas(width: float, ratio: float) -> tuple[Canvas, Axes]:
+    canvas = _figure(width, width * ratio)
+    axes = canvas.add_subplot()
+    _plain(axes)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    return canvas, axes
+
+
+def _figure(width: float, height: float) -> Canvas:
+    canvas = Canvas(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(canvas)  # draws without a display, whatever backend the user has set
+    return canvas
+
+
+def _plain(axes: Axes) -> None:
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GRID)
+    axes.tick_params(colors=INK, labelsize=9, color=GRID)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+
+
+def _percent(axis: object) -> None:
+    axis.set_major_formatter(PercentFormatter(1, decimals=0))  # type: ignore[attr-defined]
+
+
+def _legend(canvas: Canvas, axes: Axes, entries: int, width: float) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    columns = min(entries, 5 if width == WIDE else 2)
+    canvas.legend(
+        handles,
+        labels,
+        loc="outside upper left",
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        handlelength=1.8,
+    )
+
+
+def _drawing(name: str) -> mpl.rc_context:  # type: ignore[name-defined]
+    """Text stays text; ids of an SVG differ from those of any other in the page."""
+    return mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10})
+
+
+def _for_page(svg: str, told: str) -> str:
+    """An SVG file as an element of a page."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = svg.replace(INK, "var(--ink)").replace(GRID, "var(--line)")
+    svg = re.sub(r"font: (\d+(?:\.\d+)?px) [^;\"]*", r"font: \1 system-ui, sans-serif", svg)
+    # Only ids that something refers to: others, as "axes_1", would be in the page many times.
+    used = set(re.findall(r"(?:#|url\(#)([\w-]+)", svg))
+    svg = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else "", svg)
+    head, rest = svg.split(">", 1)
+    head = re.sub(r' (width|height|version|xmlns(:xlink)?)="[^"]*"', "", head)
+    return (
+        f'{head} xmlns="http://www.w3.org/2000/svg" '
+        f'xmlns:xlink="http://www.w3.org/1999/xlink" role="img" aria-label="{escape(told)}">{rest}'
+    )

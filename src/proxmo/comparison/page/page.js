@@ -1,0 +1,139 @@
+"use strict";
+// The credit view: every text of a trajectory goes in as text, never as markup.
+(() => {
+  const select = Object.fromEntries(
+    ["environment", "variant", "update", "task"].map((n) => [n, document.getElementById("pick-" + n)]));
+  if (!select.task) return;
+  const index = JSON.parse(document.getElementById("groups").textContent);
+  const place = document.getElementById("trajectories");
+  const detail = document.getElementById("detail");
+  const about = document.getElementById("about-group");
+  let group = null;
+
+  const make = (tag, name, ...inside) => {
+    const made = document.createElement(tag);
+    if (name) made.className = name;
+    made.append(...inside.filter((part) => part !== null));
+    return made;
+  };
+  const signed = (x) => (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(2);
+  const plain = (x) => (x < 0 ? "\u2212" : "") + Math.abs(x).toFixed(2);
+  const percent = (x) => (100 * x).toFixed(x < 0.0995 ? 1 : 0) + " %";
+
+  async function unpack(id) {
+    const packed = atob(document.getElementById(id).textContent);
+    const bytes = Uint8Array.from(packed, (c) => c.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return JSON.parse(await new Response(stream).text());
+  }
+
+  // Each list offers what there is under the choices before it, and keeps its choice if it can.
+  function offer(name, entries, key, label) {
+    const before = select[name].value;
+    const seen = new Map(entries.map((e) => [String(e[key]), label ? label(e) : String(e[key])]));
+    select[name].replaceChildren(...[...seen].map(([value, text]) => {
+      const option = make("option", "", text);
+      option.value = value;
+      return option;
+    }));
+    if (seen.has(before)) select[name].value = before;
+    return entries.filter((e) => String(e[key]) === select[name].value);
+  }
+
+  async function refresh() {
+    let left = offer("environment", index, "environment");
+    left = offer("variant", left, "variant", (e) => `${e.variant}, seed ${e.seed}`);
+    left = offer("update", left, "update");
+    left = offer("task", left, "task", (e) => `${e.solved} of ${e.members} solved: ${e.type}, ${e.task}`);
+    group = await unpack(left[0].id);
+    show();
+  }
+
+  function show() {
+    const all = group.trajectories.flatMap((t) => t.steps.map((s) => Math.abs(s[5])));
+    const most = Math.max(1e-9, ...all);
+    document.getElementById("scale-low").textContent = "\u2212" + most.toFixed(2);
+    document.getElementById("scale-high").textContent = "+" + most.toFixed(2);
+    about.textContent = `Success rate ${percent(group.success)}, mean reward ${plain(group.reward)}, ` +
+      `${group.states.length} distinct observations.` +
+      (group.verified ? "" : " The recorded advantages differ from those worked out here: this version computes credit otherwise.");
+    place.replaceChildren(...group.trajectories.map((t, i) => column(t, i, most)));
+    place.scrollTo(0, 0);
+    const first = group.trajectories.map((t) => t.steps.findIndex((s) => Math.abs(s[7]) > 1e-6));
+    const i = Math.max(0, first.findIndex((n) => n >= 0));
+    choose(i, Math.max(0, first[i]));
+  }
+
+  function column(trajectory, i, most) {
+    const head = make("h4", "", `#${trajectory.name}: ` +
+      (trajectory.success ? "success" : trajectory.error ? "error" : "failure") +
+      `, reward ${plain(trajectory.reward)}`);
+    return make("section", "trajectory", head, ...trajectory.steps.map((s, n) => {
+      const button = make("button", "step",
+        make("b", "", make("span", s[3] ? "" : "invalid", `${n + 1}. ${s[1] || "(nothing)"}`),
+          make("span", "", signed(s[5]))),
+        make("span", "seen", group.states[s[0]][0]));
+      const tone = s[5] < 0 ? "--minus" : "--plus";
+      button.style.backgroundColor = `rgba(var(${tone}), ${(0.6 * Math.abs(s[5]) / most).toFixed(3)})`;
+      button.type = "button";
+      button.dataset.state = s[0];
+      button.dataset.at = `${i}/${n}`;
+      button.addEventListener("click", () => choose(i, n));
+      return button;
+    }));
+  }
+
+  function line(name, value, note) {
+    return make("tr", "", make("th", "", name), make("td", "", value), make("td", "soft", note || ""));
+  }
+
+  function choose(i, n) {
+    const s = group.trajectories[i].steps[n];
+    for (const other of place.querySelectorAll(".chosen")) other.classList.remove("chosen");
+    place.querySelector(`[data-at="${i}/${n}"]`).classList.add("chosen");
+    mark(-1);
+    const body = make("tbody", "",
+      line("advantage", signed(s[5]), "used by the loss"),
+      line("episode part", signed(s[6]), `group's mean reward ${plain(group.reward)}`),
+      line("step part", signed(s[7]), group.omega === 1 ? "" : `times ${group.omega}`));
+    if (s[8] !== null) body.append(
+      line("return", plain(s[8]), "discounted, from here on"),
+      line("baseline", plain(s[9]), "subtracted from the return"));
+    const table = make("table", "sum", body);
+    detail.replaceChildren(
+      make("h4", "", `#${group.trajectories[i].name}, step ${n + 1}`), table,
+      make("h4", "", "Observation"), make("div", "text", group.states[s[0]][0]),
+      make("h4", "", s[3] ? "Action" : "Action (invalid)"), make("div", "text", s[1] || "(nothing)"),
+      ...(s[2] !== s[1] ? [make("h4", "", "Response"), make("div", "text", s[2])] : []),
+      ...origin(s));
+  }
+
+  function origin(s) {
+    const behind = group.neighbours[s[0]];
+    if (!behind.length) return [make("p", "soft", "This method has no step-level baseline.")];
+    const rest = 1 - behind.reduce((sum, [, share]) => sum + share, 0);
+    return [make("h4", "", "Where the baseline comes from"),
+      make("p", "soft", "States of the group by their share; click one to mark its steps."),
+      ...behind.map(([state, share]) => {
+        const [text, count, mean] = group.states[state];
+        const bar = make("span", "bar");
+        bar.style.width = `${Math.max(0.5, 100 * share)}%`;
+        const button = make("button", "neighbour" + (state === s[0] ? " same" : ""), bar,
+          make("strong", "", percent(share)),
+          ` ${state === s[0] ? "this state" : "another state"}, ${count} step${count > 1 ? "s" : ""}, mean return ${plain(mean)} `,
+          make("span", "soft", text));
+        button.type = "button";
+        button.addEventListener("click", () => mark(state));
+        return button;
+      }),
+      ...(rest > 0.001 ? [make("p", "soft", `${percent(rest)} from further states.`)] : [])];
+  }
+
+  function mark(state) {
+    for (const other of place.querySelectorAll(".source")) other.classList.remove("source");
+    for (const step of place.querySelectorAll(`[data-state="${state}"]`)) step.classList.add("source");
+  }
+
+  for (const list of Object.values(select)) list.addEventListener("change", refresh);
+  refresh();
+})();

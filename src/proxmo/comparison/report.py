@@ -1,0 +1,228 @@
+"""The report of a comparison: one page that needs nothing else, figures, tables."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from proxmo.comparison.credit_view import GroupView, group_views
+from proxmo.comparison.figures import NARROW, WIDE, Figure, figures_of
+from proxmo.comparison.file import FILE_NAME
+from proxmo.comparison.plan import Plan
+from proxmo.comparison.results import Check, Results, fairness_checks
+from proxmo.comparison.tables import (
+    Table,
+    budget_table,
+    diagnostics_table,
+    differences_table,
+    per_seed_table,
+    success_table,
+    types_table,
+)
+from proxmo.errors import InputError
+from proxmo.files import write_text
+
+PAGE = "report.html"
+
+
+def write_report(plan: Plan, *, updates: int = 3, tasks: int = 4) -> Path:
+    """Write page, figures and tables of what is finished to `report/`; the page's path.
+
+    `updates` and `tasks` limit how many groups of each variant the credit view holds.
+    """
+    results = Results(plan)
+    if not results.environments:
+        raise InputError(
+            f"no run of {plan.out} is finished: there is nothing to report yet; go on with: "
+            f"proxmo compare {plan.out}"
+        )
+    folder = plan.out / "report"
+    tables: list[Table] = []
+    sections: list[tuple[str, str]] = []
+    for environment in results.environments:
+        own, figures = _tables(results, environment), figures_of(results, environment)
+        tables += own
+        for figure in figures:
+            figure.save(folder / "figures")
+        sections.append((environment, _environment(own, figures)))
+    if len(results.environments) > 1:
+        both = differences_table(results, results.environments)
+        tables.append(both)
+        sections.append(("all environments", _table(both)))
+    for table in [*tables, per_seed_table(results)]:
+        write_text(folder / "tables" / f"{table.name}.md", table.markdown())
+        write_text(folder / "tables" / f"{table.name}.csv", table.csv())
+    views = group_views(results, updates=updates, tasks=tasks)
+    sections.append(("credit", _credit(views)))
+    sections.append(("fairness", _fairness(fairness_checks(results))))
+    sections.append(("settings", _settings(plan)))
+    write_text(folder / PAGE, _page(results, sections))
+    return folder / PAGE
+
+
+def _tables(results: Results, environment: str) -> list[Table]:
+    tables = [
+        success_table(results, environment),
+        differences_table(results, [environment]),
+        types_table(results, environment),
+        budget_table(results, environment),
+        diagnostics_table(results, environment),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def _page(results: Results, sections: Sequence[tuple[str, str]]) -> str:
+    page = files("proxmo.comparison") / "page"
+    anchors = [name.replace(" ", "-") for name, _ in sections]
+    return Template((page / "page.html").read_text(encoding="utf-8")).substitute(
+        title=escape(f"Comparison: {results.plan.out.name}"),
+        style=(page / "page.css").read_text(encoding="utf-8"),
+        script=(page / "page.js").read_text(encoding="utf-8"),
+        summary=_summary(results),
+        navigation="".join(
+            f'<a href="#{escape(anchor)}">{escape(name)}</a>'
+            for anchor, (name, _) in zip(anchors, sections, strict=True)
+        ),
+        sections="\n".join(
+            f'<section id="{escape(anchor)}"><h2>{escape(name.capitalize())}</h2>{body}</section>'
+            for anchor, (name, body) in zip(anchors, sections, strict=True)
+        ),
+    )
+
+
+def _summary(results: Results) -> str:
+    """What came out, in a sentence per difference; what is missing."""
+    plan = results.plan
+    findings = []
+    for environment in results.environments:
+        for row in differences_table(results, [environment]).rows:
+            difference, pairs, points, between, verdict, *_ = row
+            told = "difference not shown" if verdict == "not shown" else verdict
+            style = verdict if verdict in ("better", "worse") else "soft"
+            surely = f"95 % interval {between}, {pairs} pairs of runs"
+            surely = "one pair of runs, no interval" if pairs == "1" else surely
+            findings.append(
+                f"<li>{escape(environment)}: {escape(difference)} = {escape(points)} points "
+                f'({escape(surely)}): <span class="{style}">{told}</span></li>'
+            )
+    finished = len(plan.runs) - len(results.unfinished)
+    text = f"<p>{finished} of {len(plan.runs)} runs finished. Compared with {plan.reference}:</p>"
+    text += f'<ul class="findings">{"".join(findings)}</ul>' if findings else ""
+    if results.unfinished:
+        listed = [
+            name + (f" ({results.failures[name]})" if name in results.failures else "")
+            for name in results.unfinished
+        ]
+        text += f'<p class="warning">Not finished, left out: {escape(", ".join(listed))}</p>'
+    return text
+
+
+def _environment(tables: Sequence[Table], figures: Sequence[Figure]) -> str:
+    shown = "".join(_figure(figure) for figure in figures)
+    return f'<div class="figures">{shown}</div>' + "".join(_table(table) for table in tables)
+
+
+def _figure(figure: Figure) -> str:
+    broad = ' class="broad"' if figure.name.startswith("diagnostics") else ""
+    return (
+        f"<figure{broad}><h3>{escape(figure.title)}</h3>"
+        f'<div class="wide">{figure.inline(WIDE)}</div>'
+        f'<div class="narrow">{figure.inline(NARROW)}</div>'
+        f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
+    )
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td{_tone(cell)}>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in table.rows
+    )
+    return (
+        f'<h3>{escape(table.title)}</h3><div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f'<tbody>{rows}</tbody></table></div><p class="note">{escape(table.note)}</p>'
+    )
+
+
+def _tone(cell: str) -> str:
+    return f' class="{cell}"' if cell in ("better", "worse") else ""
+
+
+def _credit(views: Sequence[GroupView]) -> str:
+    """The credit view: an index of groups, and each group compressed."""
+    if not views:
+        return "<p>No trajectories were kept (run.save_trajectories).</p>"
+    index = []
+    for number, view in enumerate(views):
+        trajectories = view.data["trajectories"]
+        index.append(
+            {
+                "id": f"group-{number}",
+                "environment": view.environment,
+                "variant": view.variant,
+                "seed": view.seed,
+                "update": view.update,
+                "task": view.task,
+                "type": view.data["type"],
+                "solved": sum(trajectory["success"] for trajectory in trajectories),
+                "members": len(trajectories),
+            }
+        )
+    packed = "".join(
+        f'<script type="text/plain" id="group-{number}">{_packed(view.data)}</script>'
+        for number, view in enumerate(views)
+    )
+    picks = "".join(
+        f'<label>{name}<select id="pick-{name}"></select></label>'
+        for name in ("environment", "variant", "update", "task")
+    )
+    return f"""
+<p>The trajectories of a group side by side. Colour is a step's advantage; a struck-out action was
+invalid. Click a step to see what its advantage is made of, and which states its baseline comes
+from.</p>
+<div class="controls">{picks}</div>
+<p id="about-group" class="soft"></p>
+<div class="scale"><span id="scale-low"></span><i></i><span id="scale-high"></span> advantage</div>
+<div class="workbench">
+<div id="trajectories" class="trajectories" tabindex="0" aria-label="Trajectories"></div>
+<aside id="detail" aria-live="polite"></aside>
+</div>
+<script type="application/json" id="groups">{_json_for_page(index)}</script>{packed}"""
+
+
+def _json_for_page(data: object) -> str:
+    """JSON inside a script element, which nothing in it can close."""
+    return json.dumps(data).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+
+
+def _packed(data: object) -> str:
+    """JSON, compressed, in letters that mean nothing to HTML."""
+    text = json.dumps(data, separators=(",", ":")).encode()
+    return base64.b64encode(gzip.compress(text, mtime=0)).decode("ascii")
+
+
+def _fairness(checks: Sequence[Check]) -> str:
+    rows = "".join(
+        f'<tr><td>{escape(check.claim)}</td><td class="{"better" if check.holds else "worse"}">'
+        f"{'holds' if check.holds else 'does not hold'}</td><td>{escape(check.detail)}</td></tr>"
+        for check in checks
+    )
+    return (
+        "<p>Looked up in what the runs recorded.</p>"
+        f'<div class="scroll"><table><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _settings(plan: Plan) -> str:
+    file = plan.out / FILE_NAME
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return (
+        f"<p>Go on with, or make again: <code>proxmo compare {escape(FILE_NAME)}</code></p>"
+        f"<pre>{escape(text)}</pre>"
+    )

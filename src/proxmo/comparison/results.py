@@ -1,0 +1,182 @@
+"""What the runs of a comparison came to, read from their folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from proxmo.comparison.jobs import is_finished
+from proxmo.comparison.plan import Plan, Run
+from proxmo.comparison.runner import read_failures
+from proxmo.comparison.statistics import Floats
+from proxmo.training.records import RunFolder
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A finished run."""
+
+    run: Run
+    metrics: list[Record]
+    """One per update."""
+    evaluations: dict[int, Record]
+    """Updates made before -> evaluation."""
+
+    @property
+    def last(self) -> Record:
+        """The evaluation at the end."""
+        return self.evaluations[max(self.evaluations)]
+
+    def tasks(self, update: int) -> list[str] | None:
+        """The tasks of an update, in order; None when its trajectories were not kept."""
+        file = trajectory_file(self.run, update)
+        if not file.is_file():
+            return None
+        groups = pq.read_table(file, columns=["group"]).column("group").to_pylist()
+        return list(dict.fromkeys(groups))
+
+
+class Results:
+    """All finished runs of a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.failures = read_failures(plan.out)
+        self.records = {
+            (run.environment, run.variant, run.seed): _read(run)
+            for run in [*plan.cold_starts, *plan.runs]
+            if is_finished(run)
+        }
+        self.unfinished = [run.name for run in plan.runs if not self._has(run)]
+
+    def _has(self, run: Run) -> bool:
+        return (run.environment, run.variant, run.seed) in self.records
+
+    @cached_property
+    def environments(self) -> list[str]:
+        """Environments with a finished run of an update or more."""
+        found = {record.run.environment for record in self.records.values() if record.metrics}
+        return [name for name in self.plan.environments if name in found]
+
+    def of(self, environment: str, variant: str) -> list[RunRecord]:
+        """The finished runs of a variant in an environment, by seed."""
+        found = [
+            record
+            for (env, name, _), record in self.records.items()
+            if (env, name) == (environment, variant)
+        ]
+        return sorted(found, key=lambda record: record.run.seed)
+
+    def variants(self, environment: str) -> list[str]:
+        """Names of the variants with a finished run in an environment, in the plan's order."""
+        return [v.name for v in self.plan.variants if self.of(environment, v.name)]
+
+    def kinds(self, environment: str, *kinds: str) -> list[str]:
+        """Those of the variants that are of these kinds."""
+        return [v for v in self.variants(environment) if self.plan.variant(v).kind in kinds]
+
+    def pairs(self, environment: str, ours: str, theirs: str) -> tuple[Floats, Floats]:
+        """Final success of two variants over the seeds that both have."""
+        mine = {record.run.seed: success(record.last) for record in self.of(environment, ours)}
+        other = {record.run.seed: success(record.last) for record in self.of(environment, theirs)}
+        seeds = [seed for seed in mine if seed in other]
+        return np.array([mine[s] for s in seeds]), np.array([other[s] for s in seeds])
+
+
+def trajectory_file(run: Run, update: int) -> Any:
+    """Where a run keeps the steps of an update."""
+    return RunFolder(run.folder).trajectories / f"update_{update:05d}.parquet"
+
+
+def success(evaluation: Record) -> float:
+    """Share of tasks solved."""
+    return float(evaluation["overall"]["success"])
+
+
+def final_success(records: Sequence[RunRecord]) -> Floats:
+    """Success at the end of each run, (runs,)."""
+    return np.array([success(record.last) for record in records])
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that has to hold for a comparison to be fair, looked up in the records."""
+
+    claim: str
+    holds: bool
+    detail: str
+
+
+def fairness_checks(results: Results) -> list[Check]:
+    """Whether runs that were to be on equal terms were: start, tasks, budget."""
+    checks = []
+    for environment in results.environments:
+        records = [
+            r for name in results.variants(environment) for r in results.of(environment, name)
+        ]
+        checks += [
+            _same_start(environment, records),
+            _same_tasks(environment, records),
+            _same_budget(environment, records),
+        ]
+    return checks
+
+
+def _same_start(environment: str, records: Sequence[RunRecord]) -> Check:
+    """All variants of a seed were evaluated alike before their first update."""
+    different = _differing(records, lambda record: record.evaluations[0]["overall"])
+    return Check(
+        f"{environment}: one cold start for all variants of a seed",
+        not different,
+        f"differs: {', '.join(different)}" if different else "same evaluation before training",
+    )
+
+
+def _same_tasks(environment: str, records: Sequence[RunRecord]) -> Check:
+    """Variants of a seed that draw as many tasks drew the same, in the same order."""
+    known: dict[tuple[int, int, int], list[str]] = {}
+    compared, different = 0, []
+    for record in records:
+        for line in record.metrics:
+            tasks = record.tasks(line["update"])
+            if tasks is None:
+                continue
+            key = (record.run.seed, line["update"], len(tasks))
+            compared += key in known
+            if known.setdefault(key, tasks) != tasks:
+                different.append(f"{record.run.name} update {line['update']}")
+    return Check(
+        f"{environment}: the same tasks in the same order",
+        not different,
+        f"differs: {', '.join(different)}"
+        if different
+        else f"{compared} updates compared with the same update of another variant",
+    )
+
+
+def _same_budget(environment: str, records: Sequence[RunRecord]) -> Check:
+    budgets = {
+        (len(record.metrics), config.rollout.tasks * config.rollout.group_size)
+        for record in records
+        for config in [record.run.config]
+    }
+    told = " and ".join(f"{u} updates of {e} episodes" for u, e in sorted(budgets))
+    return Check(f"{environment}: equal budgets", len(budgets) == 1, told)
+
+
+def _differing(records: Sequence[RunRecord], value: Any) -> list[str]:
+    first: dict[int, Any] = {}
+    return [r.run.name for r in records if first.setdefault(r.run.seed, value(r)) != value(r)]
+
+
+def _read(run: Run) -> RunRecord:
+    folder = RunFolder(run.folder)
+    evaluations = {line["update"]: line for line in folder.read_evaluations()}
+    return RunRecord(run, folder.read_metrics(), evaluations)

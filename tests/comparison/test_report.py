@@ -1,0 +1,146 @@
+"""What a comparison's tables, figures and page say."""
+
+import csv
+import json
+import re
+import shutil
+
+import pytest
+from made import NASTY
+
+from proxmo import cli
+from proxmo.comparison.credit_view import group_views
+from proxmo.comparison.plan import load_plan
+from proxmo.comparison.report import write_report
+from proxmo.comparison.results import Results, fairness_checks, trajectory_file
+from proxmo.comparison.tables import differences_table, success_table, types_table
+from proxmo.training.records import RunFolder
+
+
+@pytest.fixture(scope="module")
+def results(plan):
+    return Results(plan)
+
+
+@pytest.fixture
+def broken(plan, tmp_path):
+    """A copy of the comparison that a test may damage."""
+    shutil.copytree(plan.out, tmp_path / "copy")
+    return load_plan(tmp_path / "copy")
+
+
+def row(table, name):
+    return next(line for line in table.rows if line[0] == name)
+
+
+def test_success_is_told_over_seeds_and_seed_by_seed(results):
+    # Seeds 0, 1, 2 of proxmo solve 8, 9, 8 of 10.
+    _, seeds, iqm, interval, spread, each = row(success_table(results, "alfworld"), "proxmo")
+    assert (seeds, iqm, spread) == ("3", "83.3", "83.3 ± 5.8")
+    assert interval == "80.0 to 90.0"
+    assert each == "0: 80.0, 1: 90.0, 2: 80.0"
+    assert row(success_table(results, "alfworld"), "cold-start")[2] == "30.0"
+
+
+def test_task_types_stand_in_the_papers_layout(results):
+    table = types_table(results, "alfworld")
+    assert table.columns == ("variant", "Pick", "Look", "All")
+    # Of 8 or 9 solved, tasks 0, 2, 4, 6, 8 are Pick: 4 or 5 of 5; Look: 4 of 5.
+    assert row(table, "proxmo") == ("proxmo", "86.7 ± 11.5", "80.0 ± 0.0", "83.3 ± 5.8")
+
+
+def test_webshop_is_told_by_score_and_success(broken):
+    for run in broken.runs:
+        file = RunFolder(run.folder).evaluations_file
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        for line in lines:
+            line["overall"]["score"] = 0.75
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    table = types_table(Results(broken), "alfworld")
+    assert table.columns == ("variant", "Score", "Success")
+    assert row(table, "grpo") == ("grpo", "75.0 ± 0.0", "43.3 ± 5.8")
+
+
+def test_differences_are_judged_by_their_interval(results):
+    table = differences_table(results, ["alfworld"])
+    # Every seed of proxmo solves four tasks more than that seed of grpo.
+    assert row(table, "proxmo − grpo")[1:6] == ("3", "+40.0", "+40.0 to +40.0", "better", "100.0")
+    assert row(table, "proxmo − proxmo-alpha-1.0")[1:5] == ("1", "+20.0", "–", "not shown")
+
+
+def test_fairness_is_looked_up_in_the_records(results, broken):
+    assert all(check.holds for check in fairness_checks(results))
+    run = next(run for run in broken.runs if run.variant == "grpo")
+    other = next(r for r in broken.runs if (r.variant, r.seed) == ("grpo", 1))
+    shutil.copy(trajectory_file(other, 1), trajectory_file(run, 1))
+    unfair = [check for check in fairness_checks(Results(broken)) if not check.holds]
+    assert [check.claim for check in unfair] == ["alfworld: the same tasks in the same order"]
+    assert "seed-0 update 1" in unfair[0].detail
+
+
+def test_tables_and_figures_are_files(page):
+    tables = {path.name for path in (page.parent / "tables").iterdir()}
+    assert {"success-alfworld.md", "types-alfworld.csv", "differences-alfworld.md"} <= tables
+    lines = list(csv.DictReader((page.parent / "tables" / "evaluations.csv").open()))
+    found = [line for line in lines if (line["variant"], line["seed"]) == ("proxmo", "0")]
+    assert [line["success"] for line in found if line["task type"] == "all"] == [
+        "0.3000",
+        "0.7000",
+        "0.8000",
+    ]
+    figures = {path.name for path in (page.parent / "figures").iterdir()}
+    names = ["learning", "final", "types", "ablation", "time", "diagnostics"]
+    names.append("sensitivity-credit-alpha")
+    assert figures == {f"{name}-alfworld.{kind}" for name in names for kind in ("png", "svg")}
+
+
+def test_the_page_needs_nothing_else_and_holds_no_markup_of_a_trajectory(page):
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r'(?:src|href)="(?!#)(?!data:)', text.replace("xlink:href", "href"))
+    assert "onerror" not in text
+    assert NASTY not in text
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+
+
+def test_the_credit_view_shows_what_training_used(results):
+    views = group_views(results, updates=1, tasks=1)
+    assert {view.variant for view in views} == {v.name for v in results.plan.variants}
+    assert all(view.data["verified"] for view in views)
+    proxmo = next(view for view in views if view.variant == "proxmo").data
+    for trajectory in proxmo["trajectories"]:
+        for step in trajectory["steps"]:
+            advantage, episode, part, returns, baseline = step[5:]
+            assert part == pytest.approx(returns - baseline, abs=1e-4)
+            assert advantage == pytest.approx(episode + part, abs=1e-4)
+    assert all(
+        sum(s for _, s in states) == pytest.approx(1, abs=1e-4) for states in proxmo["neighbours"]
+    )
+    # GiGPO: the hall was seen by all three trajectories, and only the hall counts there.
+    gigpo = next(view for view in views if view.variant == "gigpo").data
+    assert gigpo["states"][0][:2] == ["You are in the hall.", 3]
+    assert gigpo["neighbours"][0] == [[0, 1.0]]
+
+
+def test_credit_that_is_worked_out_otherwise_is_told(broken):
+    run = next(run for run in broken.runs if run.variant == "proxmo")
+    other = next(r for r in broken.runs if (r.variant, r.seed) == ("grpo", 0))
+    shutil.copy(trajectory_file(other, 1), trajectory_file(run, 1))
+    views = group_views(Results(broken), updates=1, tasks=1)
+    assert [view.variant for view in views if not view.data["verified"]] == ["proxmo"]
+
+
+def test_unfinished_runs_are_named_and_left_out(broken):
+    run = next(run for run in broken.runs if run.variant == "gigpo" and run.seed == 2)
+    shutil.rmtree(run.folder)
+    (broken.out / "failures.json").write_text(json.dumps({run.name: "exit code 1: <b>oh</b>"}))
+    text = write_report(broken, updates=1, tasks=1).read_text()
+    assert f"{run.name} (exit code 1: &lt;b&gt;oh&lt;/b&gt;)" in text
+    assert len(Results(broken).of("alfworld", "gigpo")) == 2
+
+
+def test_nothing_to_report_is_refused(tmp_path, capsys):
+    (tmp_path / "comparison.toml").write_text("seeds = [0]")
+    assert cli.main(["report", str(tmp_path)]) == 2
+    assert "nothing to report yet" in capsys.readouterr().err
+    assert cli.main(["report", str(tmp_path / "nowhere")]) == 2

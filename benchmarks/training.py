@@ -258,7 +258,9 @@ def _trl(
 
     read, sampled, generate, whole = [], [], [], []
 
-    def reward(prompts: list, completions: list, completion_ids: list, **_: Any) -> list[float]:
+    def reward(
+        prompts: list, completions: list, completion_ids: list, **_: Any
+    ) -> list[float | None]:
         sampled.append(sum(map(len, completion_ids)))
         ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True)["input_ids"]
         read.append(sum(map(len, ids)))

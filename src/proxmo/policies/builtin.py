@@ -54,7 +54,14 @@ def _pre_tokenizer(texts: Iterable[str]) -> pre_tokenizers.PreTokenizer:
     """Splits a text around the names of things, which are the words that numbers follow."""
     names = {name for text in texts for name in _NUMBERED.findall(text)}
     if not names:
-        return pre_tokenizers.ByteLevel(add_prefix_space=False)  # into words
+        # Into words and single digits: an article's number such as B0N1C5U30D, of which every
+        # task has others, is then copied alike whether it was in the texts or not.
+        return pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Digits(individual_digits=True),
+                pre_tokenizers.ByteLevel(add_prefix_space=False),
+            ]
+        )
     # Longer names first: the first alternative that fits is taken.
     either = "|".join(
         re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name))

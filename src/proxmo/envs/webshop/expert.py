@@ -161,7 +161,8 @@ class Expert:
         if self._wish is None:
             raise InputError("the expert has no task; call reset(observation) before act()")
         clickable = {a[6:-1] for a in admissible_actions if a.startswith("click[")}
-        page = _read(_texts(observation), clickable)
+        texts = _texts(observation)
+        page = _read(texts, clickable)
         self._steps += 1
         self._searched = self._action.startswith("search[")
         action = {
@@ -171,9 +172,13 @@ class Expert:
             "sub": self._sub_page,
         }[page.kind](page, clickable)
         self._action = action
-        if action.startswith("click[") and action[6:-1] not in clickable:
+        if not action.startswith("click["):
+            return action
+        if action[6:-1] not in clickable:
             return f"click[{min(clickable)}]" if clickable else "search[ ]"
-        return action
+        # As the page writes it: who imitates this learns to copy, and need not translate.
+        written = next((text for text in texts if text.lower() == action[6:-1]), action[6:-1])
+        return f"click[{written}]"
 
     def _formulate(self, wish: Wish) -> list[str]:
         """Searches to try, best first."""

@@ -149,13 +149,11 @@ def _extra_of(module: str) -> str | None:
     found = [
         match["extra"]
         for requirement in metadata.requires("proxmo") or ()
-        if (match := re.match(r"(?P<name>[\w.-]+).*extra == ['\"](?P<extra>\w+)", requirement))
+        if (match := re.match(r"(?P<name>[\w.-]+).*extra == ['\"](?P<extra>[\w-]+)", requirement))
         and match["name"].replace("_", "-").lower() == package.lower()
     ]
-    if not found:
-        return None
-    # Every command needs `train`, which brings the environments too.
-    return "trackers" if found == ["trackers"] else "train"
+    # Nearly every command needs `train`, which brings the environments too.
+    return "train" if "train" in found else min(found, default=None)
 
 
 def _complain(message: str) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import tyro
-import uvicorn
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 from rich.console import Console
@@ -90,6 +89,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _serve(app: Any, listener: socket.socket) -> None:
+    import uvicorn  # comes with OpenEnv, whose absence has been explained by now
+
     config = uvicorn.Config(app, log_level="warning", ws_max_size=MESSAGE_BYTES)
     try:
         uvicorn.Server(config).run(sockets=[listener])

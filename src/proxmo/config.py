@@ -174,8 +174,9 @@ class RunConfig:
 class SftConfig:
     """How the built-in policy is made."""
 
-    demonstrations: Positive = 8000
-    """Episodes of the expert to learn from."""
+    demonstrations: Positive | None = None
+    """Episodes of the expert to learn from; none: the environment's own (ALFWorld: 8000,
+    WebShop: 3000)."""
     stumble: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of the expert's steps replaced by a random one, not to be learnt: what the expert
     does next shows how to go on after a mistake; in [0, 1)."""
@@ -189,8 +190,8 @@ class SftConfig:
     observation_weight: Annotated[float, Field(ge=0)] = 0.5
     """Weight of an observation's tokens in the loss, an action's being 1: reading teaches
     a model made from nothing what the words mean."""
-    vocabulary: Positive = 2048
-    """Tokens of the tokenizer."""
+    vocabulary: Positive | None = None
+    """Tokens of the tokenizer; none: the environment's own (ALFWorld: 2048, WebShop: 4096)."""
     context: Literal["window", "conversation"] = "conversation"
     """How the policy sees the past."""
     seed: int = 0

@@ -44,6 +44,10 @@ class EnvSpec:
     """Steps after which an episode is cut off, unless the user says otherwise."""
     prompt_tokens: int = 2048
     """Longest prompt of a model that does not say itself."""
+    demonstrations: int = 8000
+    """Episodes of the expert that a cold start learns from, unless the user says otherwise."""
+    vocabulary: int = 2048
+    """Tokens of the tokenizer that a cold start makes, unless the user says otherwise."""
     data_variable: str | None = None
     """Environment variable that names the data where the user does not."""
 
@@ -153,6 +157,8 @@ register(
         expert="proxmo.envs.webshop.expert:Expert",
         max_steps=15,
         prompt_tokens=4096,
+        demonstrations=3000,
+        vocabulary=4096,
         data_variable="WEBSHOP_DATA",
     )
 )

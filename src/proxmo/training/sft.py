@@ -224,10 +224,11 @@ def make_policy(
     report: Reporter | None = None,
 ) -> TransformersPolicy:
     """Demonstrations, a tokenizer fitted to them, and a model fitted to both."""
-    tasks = spec.load_tasks("train", data, seed=config.seed, count=config.demonstrations)
+    count = config.demonstrations or spec.demonstrations
+    tasks = spec.load_tasks("train", data, seed=config.seed, count=count)
     order = np.random.default_rng(config.seed).permutation(len(tasks))
     # Where there are fewer tasks than demonstrations asked for, each is played more than once.
-    chosen = [tasks[int(i)] for i in np.resize(order, config.demonstrations)]
+    chosen = [tasks[int(i)] for i in np.resize(order, count)]
     episodes = demonstrate(
         spec,
         chosen,
@@ -244,7 +245,7 @@ def make_policy(
     texts = [
         text for turns in episodes for turn in turns for text in (turn.observation, turn.action)
     ]
-    tokenizer = train_tokenizer(texts, config.vocabulary)
+    tokenizer = train_tokenizer(texts, config.vocabulary or spec.vocabulary)
     settings = PromptSettings(
         context=config.context,
         style="compact",
@@ -299,6 +300,8 @@ def _fingerprint(spec: EnvSpec, data: str | None, config: SftConfig, max_steps: 
         "data": str(Path(source).resolve()) if (source := spec.data(data)) else None,
         "max_steps": max_steps,
         **dataclasses.asdict(config),
+        "demonstrations": config.demonstrations or spec.demonstrations,
+        "vocabulary": config.vocabulary or spec.vocabulary,
     }
     digest = hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6)
     return f"{spec.name}-{digest.hexdigest()}"

@@ -48,6 +48,9 @@ class EnvSpec:
     """Episodes of the expert that a cold start learns from, unless the user says otherwise."""
     vocabulary: int = 2048
     """Tokens of the tokenizer that a cold start makes, unless the user says otherwise."""
+    numbered_things: bool = False
+    """Whether its texts are phrases about numbered things ("cabinet 12"), which a tokenizer of
+    its own then keeps in one piece."""
     data_variable: str | None = None
     """Environment variable that names the data where the user does not."""
 
@@ -146,6 +149,7 @@ register(
         env="proxmo.envs.alfworld.env:AlfworldEnv",
         tasks="proxmo.envs.alfworld.tasks:load_tasks",
         expert="proxmo.envs.alfworld.expert:Expert",
+        numbered_things=True,
         data_variable="ALFWORLD_DATA",
     )
 )

@@ -13,6 +13,17 @@ PAD, END, ACT = "<|pad|>", "<|end|>", "<|act|>"
 
 _NUMBERED = re.compile(r"\b([a-z]+) [0-9]+\b")
 
+# Every two characters of a word of at least six capitals and digits, such as the article number
+# B0N1C5U30D. Every task has others: in pairs, they are copied alike whether they were in the
+# texts or not.
+_CODE_PAIR = (
+    r"(?:(?<=\b)(?=[A-Z0-9]{6})|(?<=\b[A-Z0-9]{2})(?=[A-Z0-9]{4})"
+    r"|(?<=\b[A-Z0-9]{4})|(?<=\b[A-Z0-9]{6})|(?<=\b[A-Z0-9]{8}))[A-Z0-9]{2}"
+)
+
+# A mark such as " [SEP] ", a word with the space before it, punctuation, or other space.
+_WORD = r" ?\[[A-Z]+\] ?| ?\w+| ?[^\w\s]+|\s+"
+
 # "observation<|act|>action<|end|>observation<|act|>…": a dialogue with nothing around it.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -23,15 +34,21 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(texts: Sequence[str], vocabulary: int = 2048) -> PreTrainedTokenizerFast:
+def train_tokenizer(
+    texts: Sequence[str], vocabulary: int = 2048, *, numbered_things: bool = True
+) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer fitted to an environment's own texts.
 
-    Byte-level, so that no text is unknown to it. A thing and its number, "cabinet 12", is
-    one token at best, and so is a phrase between things, ". In it, you see a": a small model
-    then copies a name in one piece, and a dialogue is a third as long as in words.
+    Byte-level, so that no text is unknown to it. Where texts are phrases about
+    `numbered_things`, a thing and its number, "cabinet 12", is one token at best, and so is a
+    phrase between things, ". In it, you see a": a small model then copies a name in one piece,
+    and a dialogue is a third as long as in words. Other texts are split into words.
     """
+    # Things are the words that numbers follow.
+    names = {name for text in texts for name in _NUMBERED.findall(text)}
+    split = _things(names) if numbered_things and names else _words()
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = _pre_tokenizer(texts)  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = split  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
@@ -50,18 +67,19 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int = 2048) -> PreTrainedT
     )
 
 
-def _pre_tokenizer(texts: Iterable[str]) -> pre_tokenizers.PreTokenizer:
-    """Splits a text around the names of things, which are the words that numbers follow."""
-    names = {name for text in texts for name in _NUMBERED.findall(text)}
-    if not names:
-        # Into words and single digits: an article's number such as B0N1C5U30D, of which every
-        # task has others, is then copied alike whether it was in the texts or not.
-        return pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Digits(individual_digits=True),
-                pre_tokenizers.ByteLevel(add_prefix_space=False),
-            ]
-        )
+def _words() -> pre_tokenizers.PreTokenizer:
+    """Splits a text into words, and article numbers into pairs of characters."""
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_CODE_PAIR), "isolated"),
+            pre_tokenizers.Split(Regex(_WORD), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+
+
+def _things(names: Iterable[str]) -> pre_tokenizers.PreTokenizer:
+    """Splits a text around things: a name, with the number behind it."""
     # Longer names first: the first alternative that fits is taken.
     either = "|".join(
         re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name))

@@ -245,7 +245,9 @@ def make_policy(
     texts = [
         text for turns in episodes for turn in turns for text in (turn.observation, turn.action)
     ]
-    tokenizer = train_tokenizer(texts, config.vocabulary or spec.vocabulary)
+    tokenizer = train_tokenizer(
+        texts, config.vocabulary or spec.vocabulary, numbered_things=spec.numbered_things
+    )
     settings = PromptSettings(
         context=config.context,
         style="compact",

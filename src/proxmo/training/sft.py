@@ -252,7 +252,6 @@ def make_policy(
         context=config.context,
         style="compact",
         history=2,
-        max_prompt_tokens=spec.prompt_tokens,
         max_response_tokens=_longest_action(tokenizer, episodes),
     )
     policy = TransformersPolicy(make_model(tokenizer, config.seed), tokenizer, settings)

@@ -155,7 +155,7 @@ def _extra_of(module: str) -> str | None:
     if not found:
         return None
     # Every command needs `train`, which brings the environments too.
-    return "trackers" if found == ["trackers"] else "train"
+    return found[0] if found in (["trackers"], ["endpoint"]) else "train"
 
 
 def _complain(message: str) -> None:

@@ -85,6 +85,16 @@ class Prompter:
             return action
         return f"<think>{thought}</think><action>{action}</action>"
 
+    def example(self, goal: str, observation: str, turns: Sequence[tuple[str, str, str]]) -> str:
+        """A whole episode as guidance, in the form in which the policy plays its own.
+
+        `turns` holds every (thought, action, observation that followed), oldest first.
+        """
+        lines = [_task(goal) + self.following(observation, ())]
+        for thought, action, seen in turns:
+            lines += [self.response(thought, action), self.following(seen, ())]
+        return "\n".join(lines)
+
     def parse(self, response: str) -> tuple[str, bool]:
         """The action in a response, and whether the response keeps to the format.
 

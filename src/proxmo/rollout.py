@@ -115,6 +115,7 @@ class Episode:
             error=self.error,
             context=context,
             score=None if self.score is None else float(self.score),
+            goal=self.goal,
         )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -27,6 +27,8 @@ _LONGEST_WAIT = 600.0
 """Seconds; a server that asks for more, such as for a day's quota, ends the run instead."""
 # Request Timeout, Conflict, Too Early, Too Many Requests: of the client's errors, the passing ones.
 _PASSING = frozenset({408, 409, 425, 429})
+# How OpenAI and vLLM, and llama.cpp, say that a prompt is longer than the model reads.
+_FULL = ("context length", "context_length", "context size")
 
 Message = dict[str, str]
 Payload = dict[str, Any]
@@ -45,7 +47,7 @@ class Endpoint:
     concurrency: int = 8
     """Most requests under way at once, >= 1."""
     timeout: float = 120.0
-    """Seconds that a request may take to connect, and again between two pieces of its answer."""
+    """Seconds that a request may take, from its first byte to the last of its answer."""
     retries: int = 6
     """How often a request is repeated that failed for a passing reason, >= 0."""
     backoff: float = 1.0
@@ -82,11 +84,15 @@ class EndpointPolicy:
                 "copy it again"
             )
         self._key = key
-        self._client = httpx.Client(
+        self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=endpoint.timeout,
+            timeout=None,  # `asyncio.timeout` bounds a request as a whole
             limits=httpx.Limits(max_connections=endpoint.concurrency),
         )
+        self._turns = asyncio.Semaphore(endpoint.concurrency)
+        # A thread of its own: whoever calls may have an event loop already, as notebooks do.
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=_serve, args=[self._loop], daemon=True).start()
         self._limit = "max_tokens"
         """The server's name for the longest response."""
         self._seeded = True
@@ -99,36 +105,60 @@ class EndpointPolicy:
         return _Episodes(self, rngs, temperature=0.0 if greedy else temperature)
 
     def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Close the connections; the policy cannot be asked any more."""
+        asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
 
     def ask(
-        self,
-        messages: Sequence[Message],
-        *,
-        temperature: float,
-        seed: int,
-        pause: Callable[[float], object],
-    ) -> Response:
-        """The answer to a dialogue; `pause` waits so many seconds between two tries."""
+        self, dialogues: Sequence[Sequence[Message]], seeds: Sequence[int], temperature: float
+    ) -> list[Response]:
+        """The answer to each dialogue, as many at once as the endpoint may be asked."""
+        asked = asyncio.run_coroutine_threadsafe(
+            self._ask_all(dialogues, seeds, temperature), self._loop
+        )
+        try:
+            return asked.result()
+        finally:  # interrupted: nobody waits for the rest
+            asked.cancel()
+
+    async def _ask_all(
+        self, dialogues: Sequence[Sequence[Message]], seeds: Sequence[int], temperature: float
+    ) -> list[Response]:
+        try:
+            async with asyncio.TaskGroup() as group:  # the first that fails ends the others
+                tasks = [
+                    group.create_task(self._ask(messages, seed, temperature))
+                    for messages, seed in zip(dialogues, seeds, strict=True)
+                ]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def _ask(self, messages: Sequence[Message], seed: int, temperature: float) -> Response:
         jitter = random.Random(seed)
-        spent, trouble = Usage(), ""
-        for attempt in range(self.endpoint.retries + 1):
-            outcome = self._try(messages, temperature, seed)
-            if isinstance(outcome, Response):
-                return replace(outcome, usage=spent + (outcome.usage or Usage()))
-            spent, trouble = spent + outcome.spent, outcome.what
-            if attempt < self.endpoint.retries:
-                pause(retry_delay(attempt, outcome.wait, self.endpoint.backoff, jitter.random()))
+        spent = Usage()
+        async with self._turns:
+            outcome = await self._try(messages, seed, temperature)
+            for attempt in range(self.endpoint.retries):
+                if isinstance(outcome, Response):
+                    break
+                spent += outcome.spent
+                delay = retry_delay(attempt, outcome.wait, self.endpoint.backoff, jitter.random())
+                await asyncio.sleep(delay)
+                outcome = await self._try(messages, seed, temperature)
+        if isinstance(outcome, Response):
+            return replace(outcome, usage=spent + (outcome.usage or Usage()))
         if outcome.answered:
-            return Response("", usage=spent)
+            return Response("", usage=spent + outcome.spent)
         raise ProxmoError(
             f"endpoint {self.endpoint.url} gave no answer in {self.endpoint.retries + 1} tries "
-            f"({trouble}); see whether it is up, and allow fewer requests at once (--concurrency) "
-            "or more time (--request-timeout, --retries)"
+            f"({outcome.what}); see whether it is up, and allow fewer requests at once "
+            "(--concurrency) or more time (--request-timeout, --retries)"
         )
 
-    def _try(self, messages: Sequence[Message], temperature: float, seed: int) -> Response | _Again:
+    async def _try(
+        self, messages: Sequence[Message], seed: int, temperature: float
+    ) -> Response | _Again:
         """One request, repeated at once where the server does not know a parameter."""
         limit, seeded = self._limit, self._seeded
         payload: Payload = {
@@ -138,8 +168,9 @@ class EndpointPolicy:
             limit: self.endpoint.max_response_tokens,
         } | ({"seed": seed} if seeded else {})
         try:
-            reply = self._client.post(self.endpoint.url + _PATH, json=payload)
-        except httpx.TimeoutException:
+            async with asyncio.timeout(self.endpoint.timeout):
+                reply = await self._client.post(self.endpoint.url + _PATH, json=payload)
+        except TimeoutError:
             return _Again(f"no answer within {self.endpoint.timeout:g} s")
         except httpx.DecodingError:
             return _Again(
@@ -155,15 +186,15 @@ class EndpointPolicy:
         if reply.status_code in _PASSING or reply.status_code >= 500:
             return _Again(f"{reply.status_code} {said}", _asked_to_wait(reply, datetime.now(UTC)))
         if reply.status_code in (400, 413, 422):
-            if "context length" in said or "context_length" in said:
+            if any(words in said.lower() for words in _FULL):
                 return Response("", stop="full")
             # Newer models of OpenAI name the limit so; some servers take no seed.
             if limit == "max_tokens" and "max_completion_tokens" in said:
                 self._limit = "max_completion_tokens"
-                return self._try(messages, temperature, seed)
+                return await self._try(messages, seed, temperature)
             if seeded and "seed" in said:
                 self._seeded = False
-                return self._try(messages, temperature, seed)
+                return await self._try(messages, seed, temperature)
         raise InputError(self._refusal(reply.status_code, said))
 
     def _refusal(self, status: int, said: str) -> str:
@@ -196,6 +227,9 @@ class EndpointPolicy:
         return text[:500] or reply.reason_phrase
 
 
+_NOTHING = Usage()
+
+
 @dataclass(frozen=True, slots=True)
 class _Again:
     """A try that gave no response."""
@@ -205,7 +239,7 @@ class _Again:
     """Seconds that the server asked for."""
     answered: bool = False
     """The server answered, with something that is no response."""
-    spent: Usage = Usage()
+    spent: Usage = _NOTHING
 
 
 class _Episodes:
@@ -221,30 +255,21 @@ class _Episodes:
         """Each episode's messages so far, where the policy sees the conversation."""
 
     def respond(self, rows: Sequence[int], prompts: Sequence[str]) -> list[Response]:
-        over = threading.Event()
-
-        def pause(seconds: float) -> None:
-            if over.wait(seconds):
-                raise ProxmoError("given up because another request failed")
-
-        def ask(row: int, prompt: str, seed: int) -> Response:
-            messages = (*self._said[row], {"role": "user", "content": prompt})
-            pause(0.0)
-            response = self._policy.ask(
-                messages, temperature=self._temperature, seed=seed, pause=pause
-            )
-            if self._policy.context == "conversation":
-                answer = {"role": "assistant", "content": response.text}
-                self._said[row] = (*messages, answer)
-            return response
-
+        dialogues = [
+            (*self._said[row], {"role": "user", "content": prompt})
+            for row, prompt in zip(rows, prompts, strict=True)
+        ]
         seeds = [int(self._rngs[row].integers(2**31)) for row in rows]
-        workers = ThreadPoolExecutor(self._policy.endpoint.concurrency)
-        try:
-            return list(workers.map(ask, rows, prompts, seeds))
-        finally:  # also when interrupted: what waits need not be asked any more
-            over.set()
-            workers.shutdown(wait=False, cancel_futures=True)
+        responses = self._policy.ask(dialogues, seeds, self._temperature)
+        if self._policy.context == "conversation":
+            for row, messages, response in zip(rows, dialogues, responses, strict=True):
+                self._said[row] = (*messages, {"role": "assistant", "content": response.text})
+        return responses
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
 
 
 def retry_delay(attempt: int, asked: float | None, backoff: float, jitter: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from proxmo.policies.base import Dialogue, Policy, Response, Usage
+from proxmo.types import Context
 
 
 class MeteredPolicy:
@@ -14,7 +15,7 @@ class MeteredPolicy:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self.context = policy.context
+        self.context: Context = policy.context
         self.prompter = policy.prompter
         self.usage = Usage()
 

@@ -54,7 +54,7 @@ def load_examples(env: str, path: Path | None = None) -> list[Example]:
 
     Raises `InputError` where there are none, or where the file is not what it should be.
     """
-    source: Traversable = path or resources.files(__package__) / f"{env}.toml"
+    source: Traversable = path or resources.files("proxmo.evaluation.prompting") / f"{env}.toml"
     try:
         data = tomllib.loads(source.read_text(encoding="utf-8"))
     except FileNotFoundError:

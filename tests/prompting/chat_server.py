@@ -2,8 +2,9 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
@@ -16,18 +17,18 @@ class Request(NamedTuple):
 class Reply(NamedTuple):
     status: int
     body: str
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
-class Drop(Exception):
+class DropError(Exception):
     """The connection breaks before an answer."""
 
 
-class Break(Exception):
+class BreakError(Exception):
     """The connection breaks in the middle of an answer."""
 
 
-class Stall(Exception):
+class StallError(Exception):
     """No answer comes as long as the server runs."""
 
 
@@ -79,17 +80,17 @@ class ChatServer:
                 server.requests.append(request)
                 try:
                     reply = answer(request)
-                except Drop:
+                except DropError:
                     self.close_connection = True
                     return
-                except Break:
+                except BreakError:
                     self.close_connection = True
                     self.send_response(200)
                     self.send_header("Content-Length", "1000")
                     self.end_headers()
                     self.wfile.write(b'{"choices": [')
                     return
-                except Stall:
+                except StallError:
                     server.closing.wait()
                     self.close_connection = True
                     return
@@ -102,7 +103,7 @@ class ChatServer:
                 self.end_headers()
                 self.wfile.write(data)
 
-            def log_message(self, *arguments):
+            def log_message(self, format, *args):
                 pass
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

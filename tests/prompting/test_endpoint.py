@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 import httpx
 import numpy as np
 import pytest
-from chat_server import Break, Drop, Reply, Stall, refused, said
+from chat_server import BreakError, DropError, Reply, StallError, refused, said
 
 from proxmo.errors import InputError, ProxmoError
 from proxmo.policies.base import Response, Usage
 from proxmo.policies.endpoint import Endpoint, EndpointPolicy, _asked_to_wait, retry_delay
+from proxmo.types import Context
 
 KEY = "sk-very-secret-0123456789"
 
@@ -22,7 +23,15 @@ def ask(serve):
     """Asks a server that answers as told; the responses and the requests it got."""
     policies = []
 
-    def run(answer, *prompts, key=KEY, greedy=False, context="window", turns=1, **settings):
+    def run(
+        answer,
+        *prompts,
+        key=KEY,
+        greedy=False,
+        context: Context = "window",
+        turns=1,
+        **settings,
+    ):
         server = serve(answer)
         given = {"timeout": 5.0, "retries": 2, "backoff": 0.001} | settings
         policy = EndpointPolicy(
@@ -34,9 +43,8 @@ def ask(serve):
         prompts = prompts or ("Hello",)
         rngs = [np.random.default_rng(row) for row in range(len(prompts))]
         dialogue = policy.open(rngs, temperature=0.7, greedy=greedy)
-        for _ in range(turns):
-            responses = dialogue.respond(range(len(prompts)), prompts)
-        return responses, server.requests
+        answers = [dialogue.respond(range(len(prompts)), prompts) for _ in range(turns)]
+        return answers[-1], server.requests
 
     yield run
     for policy in policies:
@@ -50,7 +58,7 @@ def failing(trouble, times, then="fine"):
     def answer(request):
         if next(count, None) is None:
             return then
-        if isinstance(trouble, type):
+        if not isinstance(trouble, Reply):
             raise trouble
         return trouble
 
@@ -129,8 +137,8 @@ def test_as_many_requests_at_once_as_allowed_and_no_more(ask):
         Reply(502, "<html>Bad Gateway</html>"),
         refused(503, "loading the model"),
         refused(408, "too slow"),
-        Drop,
-        Break,
+        DropError,
+        BreakError,
     ],
 )
 def test_passing_trouble_is_retried(ask, trouble):
@@ -141,7 +149,7 @@ def test_passing_trouble_is_retried(ask, trouble):
 
 
 def test_a_stalled_request_is_given_up_and_asked_again(ask):
-    [response], asked = ask(failing(Stall, 1), timeout=0.2)
+    [response], asked = ask(failing(StallError, 1), timeout=0.2)
     assert response.text == "fine"
     assert len(asked) == 2
 
@@ -152,8 +160,8 @@ def test_a_stalled_request_is_given_up_and_asked_again(ask):
         (refused(429, "slow down"), "429 slow down"),
         (refused(500, "oops"), "500 oops"),
         (Reply(502, ""), "502 Bad Gateway"),
-        (Drop, "RemoteProtocolError"),
-        (Stall, r"no answer within 0\.2 s"),
+        (DropError, "RemoteProtocolError"),
+        (StallError, r"no answer within 0\.2 s"),
     ],
 )
 def test_trouble_that_does_not_pass_is_an_outage_not_a_response(ask, trouble, named):
@@ -244,7 +252,7 @@ def test_one_refusal_ends_the_requests_beside_it(ask):
     def answer(request):
         if request.payload["messages"][0]["content"] == "b":
             return refused(401, "no")
-        raise Stall
+        raise StallError
 
     with pytest.raises(InputError, match="401"):  # and not after 1000 seconds
         ask(answer, "a", "b", "c", timeout=1000.0)

@@ -11,8 +11,8 @@ from proxmo.evaluation.prompting.reflection import reflection_prompt, told_lesso
 from proxmo.evaluation.prompting.trials import Trial, prompt
 from proxmo.policies.base import Response, Usage
 from proxmo.policies.scripted import ScriptedPolicy
-from proxmo.prompts import Prompter
-from proxmo.types import Step, Trajectory
+from proxmo.prompts import Prompter, PromptStyle
+from proxmo.types import Context, Step, Trajectory
 
 ALFWORLD_TYPES = {
     "pick_and_place_simple",
@@ -49,7 +49,7 @@ def doors(*passwords):
     ]
 
 
-def play(method, act, tasks, style="think", **options):
+def play(method, act, tasks, style: PromptStyle = "think", **options):
     policy = ScriptedPolicy(act, context="window", prompter=Prompter(style))
     return prompt(method, policy, Doors, tasks, seed=0, **options)
 
@@ -162,15 +162,17 @@ def test_no_tasks_are_refused():
 
 
 def test_tokens_of_a_model_that_runs_here_are_those_it_read_and_wrote():
-    class Counting(ScriptedPolicy):
+    class Counting:
+        context: Context = "window"
+        prompter = Prompter("think")
+
         def open(self, rngs, *, temperature, greedy):
             return self
 
         def respond(self, rows, prompts):
             return [Response(acts("push"), (1, 2, 3), (4, 5)) for _ in rows]
 
-    policy = Counting(lambda *_: "", prompter=Prompter("think"))
-    came = prompt("zero-shot", policy, Doors, doors("open"), seed=0)
+    came = prompt("zero-shot", Counting(), Doors, doors("open"), seed=0)
     assert came.usage == Usage(2, 6, 4)
 
 

@@ -224,6 +224,25 @@ def test_an_answer_cut_for_length_is_an_answer(ask):
     assert (none.text, none.stop) == ("", "length")
 
 
+def test_after_nonsense_another_seed_is_tried_and_after_trouble_the_same(ask):
+    _, asked = ask(failing(Reply(200, "nonsense"), 1))
+    assert asked[1].payload["seed"] == asked[0].payload["seed"] + 1
+    _, asked = ask(failing(refused(500, "oops"), 1))
+    assert asked[1].payload["seed"] == asked[0].payload["seed"]
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_thoughts_that_the_server_cut_out_are_put_back(ask, field):
+    def reply(content):
+        message = {"role": "assistant", "content": content, field: "Dark."}
+        return Reply(200, json.dumps({"choices": [{"message": message}]}))
+
+    [cut], [_] = ask(lambda _: reply("<action>use lamp</action>"))
+    assert cut.text == "<think>Dark.</think><action>use lamp</action>"
+    [whole], [_] = ask(lambda _: reply("<think>No light.</think><action>look</action>"))
+    assert whole.text == "<think>No light.</think><action>look</action>"
+
+
 @pytest.mark.parametrize(
     ("reply", "named"),
     [

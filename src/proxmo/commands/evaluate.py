@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -193,6 +192,10 @@ def _policy(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> Iterator[Pol
         return
     from proxmo.policies.endpoint import Endpoint, EndpointPolicy
 
+    prompter = Prompter(
+        "think" if options.prompt == "auto" else options.prompt,
+        2 if options.history is None else options.history,
+    )
     endpoint = Endpoint(
         options.endpoint,
         options.model,
@@ -200,16 +203,13 @@ def _policy(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> Iterator[Pol
         concurrency=options.concurrency,
         timeout=options.request_timeout,
         retries=options.retries,
+        max_response_tokens=options.max_response_tokens
+        or (16 if prompter.style == "compact" else 512),
     )
-    if options.max_response_tokens is not None:
-        endpoint = dataclasses.replace(endpoint, max_response_tokens=options.max_response_tokens)
     policy = EndpointPolicy(
         endpoint,
         context="window" if options.context == "auto" else options.context,
-        prompter=Prompter(
-            "think" if options.prompt == "auto" else options.prompt,
-            2 if options.history is None else options.history,
-        ),
+        prompter=prompter,
         environment=os.environ,
     )
     try:

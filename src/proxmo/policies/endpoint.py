@@ -145,7 +145,8 @@ class EndpointPolicy:
                 spent += outcome.spent
                 delay = retry_delay(attempt, outcome.wait, self.endpoint.backoff, jitter.random())
                 await asyncio.sleep(delay)
-                outcome = await self._try(messages, seed, temperature)
+                # Another seed after nonsense: with the same one it would come again.
+                outcome = await self._try(messages, seed + spent.requests, temperature)
         if isinstance(outcome, Response):
             return replace(outcome, usage=spent + (outcome.usage or Usage()))
         if outcome.answered:
@@ -310,13 +311,18 @@ def _read(reply: httpx.Response) -> Response | _Again:
     usage = _usage(body)
     try:
         choice = body["choices"][0]
-        text, reason = choice["message"]["content"], choice.get("finish_reason")
+        message, reason = choice["message"], choice.get("finish_reason")
+        text = message["content"]
+        thought = message.get("reasoning_content") or message.get("reasoning")
     except (LookupError, TypeError, AttributeError):
         return _Again("an answer without a choice", answered=True, spent=usage)
     if text is None and reason == "length":  # a reasoning model that did not get to an answer
         text = ""
     if not isinstance(text, str):
         return _Again("an answer without a text", answered=True, spent=usage)
+    if isinstance(thought, str) and "<think>" not in text:
+        # The server has cut out what the model wrote first, as vLLM's reasoning parsers do.
+        text = f"<think>{thought}</think>{text}"
     return Response(text, stop="length" if reason == "length" else "end", usage=usage)
 
 

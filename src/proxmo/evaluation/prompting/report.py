@@ -22,7 +22,7 @@ def trials_table(trials: Sequence[Trial]) -> Table:
 
 def usage_line(usage: Usage) -> str:
     """Tokens and requests, in a sentence."""
-    missing = f" ({usage.uncounted:,} of them not counted by the server)" * (usage.uncounted > 0)
+    missing = f" ({usage.uncounted:,} of them not counted by the server)" if usage.uncounted else ""
     return (
         f"tokens: {usage.prompt_tokens:,} read, {usage.completion_tokens:,} written, in "
         f"{usage.requests:,} requests{missing}"

@@ -87,7 +87,7 @@ class EndpointPolicy:
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=None,  # `asyncio.timeout` bounds a request as a whole
-            limits=httpx.Limits(max_connections=endpoint.concurrency),
+            limits=httpx.Limits(max_keepalive_connections=endpoint.concurrency),
         )
         self._turns = asyncio.Semaphore(endpoint.concurrency)
         # A thread of its own: whoever calls may have an event loop already, as notebooks do.

@@ -1,6 +1,7 @@
 """A real HTTP server that speaks the chat-completions protocol, or fails to, as it is told."""
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,6 +64,14 @@ def refused(status, message, code=None, **headers):
     return Reply(status, json.dumps({"error": error}), headers)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exception(), ConnectionError):  # a client that went away is none
+            super().handle_error(request, client_address)
+
+
 class ChatServer:
     """Answers each request with `answer(request)`: a Reply, a text, or one of the failures."""
 
@@ -106,8 +115,7 @@ class ChatServer:
             def log_message(self, format, *args):
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
+        self._http = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
         threading.Thread(target=self._http.serve_forever, args=[0.05], daemon=True).start()
 

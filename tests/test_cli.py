@@ -125,6 +125,19 @@ def test_without_the_extras_a_command_says_how_to_install_them():
     assert "Traceback" not in ended.stderr
 
 
+def test_without_the_extra_of_endpoints_an_evaluation_says_how_to_install_it():
+    code = (
+        "import sys\n"
+        "sys.modules['httpx'] = None\n"
+        "from proxmo.cli import main\n"
+        "options = ['--endpoint', 'http://localhost:1', '--model', 'x', '--tasks', '1']\n"
+        "print(main(['evaluate', *options]), 'torch' in sys.modules)"
+    )
+    ended = run(code=code)
+    assert ended.stdout.splitlines()[-1] == "2 False"
+    assert "pip install 'proxmo[endpoint]'" in ended.stderr
+
+
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_command_explains_its_options(command, capsys):
     assert cli.main([command, "--help"]) == 0

@@ -65,3 +65,30 @@ def test_a_think_window_without_a_past_is_the_opening():
 )
 def test_parsing(style, response, action, valid):
     assert Prompter(style).parse(response) == (action, valid)
+
+
+def test_observations_that_a_response_goes_on_to_invent_are_left_out():
+    told = (
+        "<think>so</think><action>look</action>\n\nObservation: A cup.\n"
+        "<think>ha</think><action>take cup</action>"
+    )
+    assert Prompter("think").parse(told) == ("look", True)
+    thought = "<think>I read:\nObservation: a cup.</think><action>take cup</action>"
+    assert Prompter("think").parse(thought) == ("take cup", True)
+
+
+@pytest.mark.parametrize("style", ["compact", "think"])
+def test_a_response_that_is_written_is_read_back(style):
+    prompter = Prompter(style)
+    assert prompter.parse(prompter.response("it is dark", "use lamp")) == ("use lamp", True)
+
+
+@pytest.mark.parametrize("style", ["compact", "think"])
+def test_guidance_comes_before_the_task_and_is_told_in_both_contexts(style):
+    prompter = Prompter(style)
+    for text in (
+        prompter.opening("win", "room", ["look"], "Be quick."),
+        prompter.window("win", PAST, "room", ["look"], "Be quick."),
+    ):
+        assert "Be quick.\n\n" in text
+        assert "win" not in text[: text.index("Be quick.")]

@@ -17,6 +17,8 @@ PromptStyle = Literal["compact", "think"]
 
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 _ACTION = re.compile(r"<action>(.*?)</action>", re.DOTALL)
+# What a model that was shown whole episodes may go on to write after its action.
+_INVENTED = re.compile(r"(?<=</action>)\s*\n\s*Observation\b.*", re.DOTALL)
 
 _RULES = (
     "You act in a text environment, one action a turn, until your task is done.\n"
@@ -27,17 +29,23 @@ _RULES = (
 
 @dataclass(frozen=True, slots=True)
 class Prompter:
-    """Writes prompts and reads responses in one style."""
+    """Writes prompts and reads responses in one style.
+
+    `guidance` is text told before the task, such as examples; none for a trained policy.
+    """
 
     style: PromptStyle = "compact"
     history: int = 2
     """Past turns in a window prompt (paper: 2)."""
 
-    def opening(self, goal: str, observation: str, actions: Sequence[str]) -> str:
+    def opening(
+        self, goal: str, observation: str, actions: Sequence[str], guidance: str = ""
+    ) -> str:
         """The first message of a conversation."""
+        told = _paragraph(guidance)
         if self.style == "compact":
-            return observation
-        return f"{_RULES}\n\n{_task(goal)}{_situation(observation, actions)}"
+            return told + observation
+        return f"{_RULES}\n\n{told}{_task(goal)}{_situation(observation, actions)}"
 
     def following(self, observation: str, actions: Sequence[str]) -> str:
         """A later message of a conversation: only what the last action changed."""
@@ -49,6 +57,7 @@ class Prompter:
         past: Sequence[tuple[str, str]],
         observation: str,
         actions: Sequence[str],
+        guidance: str = "",
     ) -> str:
         """A prompt that stands alone: the task, the last turns and the present.
 
@@ -60,28 +69,51 @@ class Prompter:
             recent = []
         if self.style == "compact":
             told = "".join(f"{seen}\n> {done}\n" for seen, done in recent)
-            return f"{_task(goal)}{told}{observation}"
+            return f"{_paragraph(guidance)}{_task(goal)}{told}{observation}"
         told = "".join(
             f"Observation {turn}: {seen}\nAction {turn}: {done}\n"
             for turn, (seen, done) in enumerate(recent, start=len(past) - len(recent) + 1)
         )
         if told:
             told = f"You have acted {len(past)} times. The last turns were:\n{told}\n"
-        return f"{_RULES}\n\n{_task(goal)}{told}{_situation(observation, actions)}"
+        rules = f"{_RULES}\n\n{_paragraph(guidance)}"
+        return f"{rules}{_task(goal)}{told}{_situation(observation, actions)}"
+
+    def response(self, thought: str, action: str) -> str:
+        """The response that says `action` after `thought`: what `parse` reads."""
+        if self.style == "compact":
+            return action
+        return f"<think>{thought}</think><action>{action}</action>"
+
+    def example(self, goal: str, observation: str, turns: Sequence[tuple[str, str, str]]) -> str:
+        """A whole episode as guidance, in the form in which the policy plays its own.
+
+        `turns` holds every (thought, action, observation that followed), oldest first.
+        """
+        lines = [_task(goal) + self.following(observation, ())]
+        for thought, action, seen in turns:
+            lines += [self.response(thought, action), self.following(seen, ())]
+        return "\n".join(lines)
 
     def parse(self, response: str) -> tuple[str, bool]:
         """The action in a response, and whether the response keeps to the format.
 
-        A `think` response needs both its parts. What cannot be parsed is sent as it is, cut
+        A `think` response needs both its parts; observations that it goes on to invent, and
+        what it would do then, are left out. What cannot be parsed is sent as it is, cut
         to its end, so that the environment answers it as it answers any nonsense.
         """
         if self.style == "compact":
             action = response.strip()
             return action, bool(action)
+        response = _INVENTED.sub("", response)
         found = _ACTION.findall(response)
         if not found:
             return response.strip()[-100:], False
         return found[-1].strip(), _THOUGHT.search(response) is not None
+
+
+def _paragraph(guidance: str) -> str:
+    return f"{guidance}\n\n" if guidance else ""
 
 
 def _task(goal: str) -> str:

@@ -38,6 +38,8 @@ class Episode:
     member: int
     seed: int
     env: Any
+    guidance: str = ""
+    """Told before the task in the policy's prompts."""
     goal: str = ""
     observation: str = ""
     actions: Sequence[str] = ()
@@ -113,6 +115,7 @@ class Episode:
             error=self.error,
             context=context,
             score=None if self.score is None else float(self.score),
+            goal=self.goal,
         )
 
 
@@ -125,6 +128,8 @@ def rollout(
     seed: int,
     temperature: float = 1.0,
     greedy: bool = False,
+    guidance: Callable[[Task], str] = lambda task: "",
+    first_member: int = 0,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> list[Trajectory]:
     """Play every task `group_size` times; trajectories ordered by task, then by member.
@@ -133,12 +138,16 @@ def rollout(
     recorded with the error as a failure. The members of a group share the task and the
     seed of the environment, hence the start; each has its own random stream for sampling,
     so that the same `seed` gives the same trajectories.
+
+    `guidance` says what the policy is told before a task, such as examples. Members are
+    numbered from `first_member`: a later rollout of the same tasks and seed, numbered on,
+    starts the same episodes again and samples anew.
     """
     began = time.perf_counter()
     episodes = [
-        Episode(task, member, task_seed(seed, task.id), make_env())
+        Episode(task, member, task_seed(seed, task.id), make_env(), guidance(task))
         for task in tasks
-        for member in range(group_size)
+        for member in range(first_member, first_member + group_size)
     ]
     rngs = [np.random.default_rng([task_seed(seed, e.task.id), e.member]) for e in episodes]
     dialogue = policy.open(rngs, temperature=temperature, greedy=greedy)
@@ -172,12 +181,13 @@ def rollout(
 
 
 def _prompt(policy: Policy, episode: Episode) -> str:
+    observation, actions = episode.observation, episode.actions
     if policy.context == "window":
         past = [(step.observation, step.action) for step in episode.steps]
-        return policy.prompter.window(episode.goal, past, episode.observation, episode.actions)
+        return policy.prompter.window(episode.goal, past, observation, actions, episode.guidance)
     if not episode.steps:
-        return policy.prompter.opening(episode.goal, episode.observation, episode.actions)
-    return policy.prompter.following(episode.observation, episode.actions)
+        return policy.prompter.opening(episode.goal, observation, actions, episode.guidance)
+    return policy.prompter.following(observation, actions)
 
 
 def task_seed(seed: int, task_id: str) -> int:

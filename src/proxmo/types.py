@@ -62,6 +62,8 @@ class Trajectory:
     """The environment's own grade of the episode in [0, 1], where it gives one (WebShop's
     reward); training and success do not depend on it."""
     context: Context = "window"
+    goal: str = ""
+    """What was to be done, where the environment says it."""
 
     @property
     def reward(self) -> float:

@@ -97,7 +97,7 @@ def trainer_of(cfg, tokenizer, ranks=1, credit=None):
 
 def played(split="train", actions=(*COLOURS, "nonsense"), ranks=1, credit=None, count=2):
     cfg, tokenizer = config(), byte_tokenizer()
-    rows = task_rows(place_tasks("toy", split, count=count), style="compact", max_steps=3)
+    rows = task_rows(place_tasks("colours", split, count=count), style="compact", max_steps=3)
     output, uids = generate(cfg, tokenizer, rows, list(actions))
     trainer = trainer_of(cfg, tokenizer, ranks, credit)
     output, uids = trainer.postprocess_generator_output(output, uids)
@@ -163,7 +163,7 @@ def test_an_environment_that_fails_at_once_trains_nothing():
 
 def test_a_conversation_that_grows_too_long_is_credited_as_far_as_it_came():
     cfg, tokenizer = config("generator.max_input_length=60"), byte_tokenizer()
-    rows = task_rows(place_tasks("toy", "train", count=2), style="compact", max_steps=3)
+    rows = task_rows(place_tasks("colours", "train", count=2), style="compact", max_steps=3)
     output, uids = generate(cfg, tokenizer, rows, ["nonsense"])
     assert 8 <= len(uids) < 24
     trainer_of(cfg, tokenizer).postprocess_generator_output(output, uids)

@@ -94,7 +94,7 @@ def test_rows_come_back_credited_as_by_hand(queue, model, method):
     overrides = [*SETTINGS, f"+proxmo.method={method}", "actor_rollout_ref.rollout.n=13"]
     config = verl_config(*cpu_overrides(model), *overrides)
     worker = play(
-        config, [*COLOURS, "nonsense"], task_rows(place_tasks("toy", "train", count=2)), n=4
+        config, [*COLOURS, "nonsense"], task_rows(place_tasks("colours", "train", count=2)), n=4
     )
     trainer = trainer_of(config, worker.tokenizer)
     batch = sample(trainer, groups=2)
@@ -121,7 +121,7 @@ def test_rows_come_back_credited_as_by_hand(queue, model, method):
 
 def test_a_row_holds_the_window_prompt_and_the_sampled_tokens(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS))
-    worker = play(config, ["nonsense"], task_rows(place_tasks("toy", "train", count=1)), n=1)
+    worker = play(config, ["nonsense"], task_rows(place_tasks("colours", "train", count=1)), n=1)
     batch = sample(trainer_of(config, worker.tokenizer), groups=1)
     assert [key.rsplit("_", 1)[1] for key in batch.keys] == ["0", "1", "2"]
     prompts, responses, mask, rewards = fetched(
@@ -138,7 +138,7 @@ def test_a_row_holds_the_window_prompt_and_the_sampled_tokens(queue, model):
 def test_an_environment_that_fails_at_once_keeps_its_place_and_trains_nothing(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS))
     rows = task_rows(
-        [*place_tasks("toy", "broken", count=1), *place_tasks("toy", "train", count=1)]
+        [*place_tasks("colours", "broken", count=1), *place_tasks("colours", "train", count=1)]
     )
     worker = play(config, COLOURS, rows)
     trainer = trainer_of(config, worker.tokenizer)
@@ -156,7 +156,7 @@ def test_an_environment_that_fails_at_once_keeps_its_place_and_trains_nothing(qu
 
 def test_a_prompt_too_long_ends_the_episode(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS, "data.max_prompt_length=60"))
-    worker = play(config, ["nonsense"], task_rows(place_tasks("toy", "train", count=1)), n=1)
+    worker = play(config, ["nonsense"], task_rows(place_tasks("colours", "train", count=1)), n=1)
     batch = sample(trainer_of(config, worker.tokenizer), groups=1)
     (prompts,) = fetched(batch, "prompts")
     assert 0 < len(batch) < 3
@@ -166,7 +166,7 @@ def test_a_prompt_too_long_ends_the_episode(queue, model):
 
 def test_the_members_of_a_group_start_alike(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS))
-    worker = play(config, COLOURS, task_rows(place_tasks("toy", "train", count=2)))
+    worker = play(config, COLOURS, task_rows(place_tasks("colours", "train", count=2)))
     batch = sample(trainer_of(config, worker.tokenizer), groups=2)
     (extra,) = fetched(batch, "extra_fields")
     starts = {}

@@ -85,7 +85,7 @@ def test_a_bad_split_is_explained(tmp_path, capsys, monkeypatch):
 
 def test_another_task_at_the_same_place_is_refused():
     register_toy()
-    [(_, place), *_] = place_tasks("toy", "train", count=2)
+    [(_, place), *_] = place_tasks("colours", "train", count=2)
     with pytest.raises(InputError, match="same tasks"):
         task_at(place | {"task": "another"})
     with pytest.raises(InputError, match="same tasks"):

@@ -47,14 +47,15 @@ class ToyEnv:
 def load_toy_tasks(split, path, seed, count):
     broken = split == "broken"
     return [
-        Task(f"toy-{split}-{i}", "say", {"number": i, "broken": broken}) for i in range(count or 4)
+        Task(f"colours-{split}-{i}", "say", {"number": i, "broken": broken})
+        for i in range(count or 4)
     ]
 
 
 def register_toy():
-    if "toy" not in registry.names():
+    if "colours" not in registry.names():
         registry.register(
-            registry.EnvSpec("toy", env="toy_env:ToyEnv", tasks="toy_env:load_toy_tasks")
+            registry.EnvSpec("colours", env="toy_env:ToyEnv", tasks="toy_env:load_toy_tasks")
         )
 
 

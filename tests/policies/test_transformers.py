@@ -8,10 +8,15 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from proxmo.config import PolicyConfig
+from proxmo.envs import registry
 from proxmo.errors import InputError
+from proxmo.evaluation.prompting.examples import Example, Turn
+from proxmo.evaluation.prompting.trials import prompt
+from proxmo.evaluation.tasks import sample_tasks
 from proxmo.policies.builtin import train_tokenizer
 from proxmo.policies.chat import ChatFormat
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
+from proxmo.prompts import Prompter
 from proxmo.types import Context
 
 TEXTS = [
@@ -188,3 +193,26 @@ def test_a_model_that_cannot_be_loaded_is_named(tmp_path):
         load_policy(PolicyConfig(model=str(tmp_path / "nowhere")))
     with pytest.raises(InputError, match=r"missing\.gguf does not exist"):
         load_policy(PolicyConfig(model=str(tmp_path / "missing.gguf")))
+
+
+@pytest.mark.parametrize("context", ["window", "conversation"])
+def test_a_model_that_runs_here_can_be_prompted_and_its_tokens_counted(context: Context):
+    policy = tiny_policy(context, max_prompt_tokens=4096)
+    policy.prompter = Prompter("think")
+    alfworld = registry.get("alfworld")
+    tasks = sample_tasks(alfworld.load_tasks("valid", None, 0, 2), 2, seed=0)
+    example = Example("open it", "A box.", [Turn("it is shut", "open box", "It opens.")])
+    came = prompt(
+        "reflexion",
+        policy,
+        lambda: alfworld.make(max_steps=2),
+        tasks,
+        seed=0,
+        examples=[example],
+        trials=2,
+    )
+    # Untrained, it solves nothing: 2 trials x 2 tasks x 2 steps, and 2 reflections.
+    assert [trial.success for trial in came.trials] == [0.0, 0.0]
+    assert came.usage.requests == 2 * 2 * 2 + 2
+    assert 0 < came.usage.completion_tokens <= 6 * came.usage.requests
+    assert came.usage.prompt_tokens > 1000

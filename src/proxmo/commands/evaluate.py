@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from functools import partial
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -20,8 +21,19 @@ from proxmo.envs.registry import EnvSpec
 from proxmo.errors import InputError
 from proxmo.evaluation.tasks import sample_tasks
 from proxmo.progress import Bars
+from proxmo.prompts import Prompter
+
+if TYPE_CHECKING:
+    from proxmo.evaluation.prompting.examples import Example
+    from proxmo.evaluation.prompting.trials import Prompted
+    from proxmo.policies.base import Policy
+    from proxmo.rollout import Progress
 
 _DECODING = create_mutex_group(required=False, title="decoding")
+TRIALS = 3
+"""Attempts of Reflexion unless the user says otherwise."""
+LONG_PROMPT = 8192
+"""Longest prompt, in tokens, of a local model that is told examples or lessons."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,8 @@ class EvaluateOptions:
     """
 
     model: str
-    """A run folder, a model folder, a Hugging Face id, a `.gguf` file or `builtin`."""
+    """A run folder, a model folder, a Hugging Face id, a `.gguf` file or `builtin`; with
+    --endpoint the server's name for the model."""
     data: Annotated[str | None, arg(aliases=["--games"])] = None
     """Data of the environment (ALFWorld: game file, folder or archive; WebShop: folder); none:
     what its variable says ($ALFWORLD_DATA, $WEBSHOP_DATA), else generated tasks."""
@@ -61,50 +74,148 @@ class EvaluateOptions:
     """How the model sees the past; `auto`: as it was trained, else the paper's window."""
     prompt: Literal["auto", "compact", "think"] = "auto"
     """Format of prompt and response; `auto`: as it was trained, else the paper's think."""
+    history: Annotated[int, Field(ge=0)] | None = None
+    """Past turns in a window prompt, at least 0; none: the model's own, else 2 (paper)."""
+    max_prompt_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Longest prompt of a window step, whose start is cut, or whole conversation, which then
+    ends; none: the model's own, else the environment's, 8192 where examples are told. A server
+    has a limit of its own."""
+    max_response_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Most tokens of one response; none: the model's own, else 16 for compact prompts and 512
+    for think (paper)."""
+    method: Literal["zero-shot", "react", "reflexion"] = "zero-shot"
+    """`zero-shot`: the task alone, as in training; `react`: after examples of thoughts and
+    actions; `reflexion`: as react, and a task that failed is tried again, after the model has
+    written down why."""
+    trials: Annotated[int, Field(ge=1)] | None = None
+    """Attempts at a task under `reflexion`, at least 1; none: 3."""
+    examples: Path | None = None
+    """TOML file of examples for `react` and `reflexion`; none: those of proxmo."""
+    endpoint: str | None = None
+    """Address of an OpenAI-compatible server, such as `http://localhost:8000/v1`; none: the
+    model runs here."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Environment variable that holds the server's key; local servers need none."""
+    concurrency: Annotated[int, Field(ge=1)] = 8
+    """Most requests at once, at least 1."""
+    request_timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds that a request may take, > 0."""
+    retries: Annotated[int, Field(ge=0)] = 6
+    """How often a request is repeated that failed for a passing reason, at least 0."""
 
 
 def main(arguments: Sequence[str]) -> None:
     """Play the tasks, print a table and write JSON when asked to."""
     options = parse_options(EvaluateOptions, arguments, prog="proxmo evaluate")
     _check_writable(options.out)
+    _check_together(options)
     spec = registry.get(options.env)
+    examples = _examples(options)
     found = spec.load_tasks(options.split, options.data, options.seed)
     tasks = sample_tasks(found, options.tasks, options.seed)
-    # Seconds of imports, torch among them: only once the options are right.
-    from proxmo.evaluation.evaluate import evaluate
+    from proxmo.evaluation.prompting.report import trials_table, usage_line
+    from proxmo.evaluation.prompting.trials import prompt
     from proxmo.evaluation.report import evaluation_table
-    from proxmo.policies.transformers import load_policy
 
     console = Console(highlight=False)
-    with Bars(console) as bars:
-        policy = load_policy(_policy_config(options, spec, bars), prompt_tokens=spec.prompt_tokens)
-        evaluation = evaluate(
+    with Bars(console) as bars, _policy(options, spec, bars) as policy:
+        prompted = prompt(
+            options.method,
             policy,
             lambda: spec.make(max_steps=options.max_steps),
             tasks,
             seed=options.seed,
+            examples=examples,
+            trials=options.trials or TRIALS,
             greedy=options.greedy,
             temperature=options.temperature,
-            on_progress=partial(bars.episodes, "evaluation"),
+            on_progress=_progress(options, bars),
         )
-    decoding = "greedy" if options.greedy else f"sampled at temperature {options.temperature:g}"
-    source = spec.data(options.data) or "generated tasks"
-    console.print(
-        evaluation_table(evaluation, f"{options.model} on {options.split} of {source}, {decoding}")
-    )
+    console.print(evaluation_table(prompted.evaluation, _title(options, spec)))
+    if options.method == "reflexion":
+        console.print(trials_table(prompted.trials))
+    console.print(usage_line(prompted.usage))
     if options.out is not None:
-        settings = {
-            "model": options.model,
-            "env": options.env,
-            "data": spec.data(options.data),
-            "split": options.split,
-            "seed": options.seed,
-            "greedy": options.greedy,
-            "temperature": options.temperature,
-        }
-        text = json.dumps({**settings, **evaluation.to_dict()}, indent=2)
+        text = json.dumps(_record(options, spec, prompted), indent=2)
         options.out.write_text(text + "\n", encoding="utf-8")
         console.print(f"written to {options.out}", soft_wrap=True)
+
+
+def _title(options: EvaluateOptions, spec: EnvSpec) -> str:
+    model = options.model + (f" at {options.endpoint}" if options.endpoint else "")
+    method = "" if options.method == "zero-shot" else f", {options.method}"
+    decoding = "greedy" if options.greedy else f"sampled at temperature {options.temperature:g}"
+    source = spec.data(options.data) or "generated tasks"
+    return f"{model} on {options.split} of {source}{method}, {decoding}"
+
+
+def _record(options: EvaluateOptions, spec: EnvSpec, prompted: Prompted) -> dict[str, object]:
+    return {
+        "model": options.model,
+        "endpoint": options.endpoint,
+        "method": options.method,
+        "env": options.env,
+        "data": spec.data(options.data),
+        "split": options.split,
+        "seed": options.seed,
+        "greedy": options.greedy,
+        "temperature": options.temperature,
+        **prompted.to_dict(),
+    }
+
+
+def _progress(options: EvaluateOptions, bars: Bars) -> Callable[[int, Progress], None]:
+    def show(trial: int, progress: Progress) -> None:
+        name = f"trial {trial}" if options.method == "reflexion" else "evaluation"
+        bars.episodes(name, progress)
+
+    return show
+
+
+def _examples(options: EvaluateOptions) -> list[Example]:
+    if options.method == "zero-shot":
+        return []
+    from proxmo.evaluation.prompting.examples import load_examples
+
+    return load_examples(options.env, options.examples)
+
+
+@contextmanager
+def _policy(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> Iterator[Policy]:
+    if options.endpoint is None:
+        # Seconds of imports, torch among them: only once the options are right.
+        from proxmo.policies.transformers import load_policy
+
+        longest = spec.prompt_tokens if options.method == "zero-shot" else LONG_PROMPT
+        config = _policy_config(options, spec, bars)
+        yield load_policy(config, prompt_tokens=max(longest, spec.prompt_tokens))
+        return
+    from proxmo.policies.endpoint import Endpoint, EndpointPolicy
+
+    prompter = Prompter(
+        "think" if options.prompt == "auto" else options.prompt,
+        2 if options.history is None else options.history,
+    )
+    endpoint = Endpoint(
+        options.endpoint,
+        options.model,
+        key_variable=options.key_variable,
+        concurrency=options.concurrency,
+        timeout=options.request_timeout,
+        retries=options.retries,
+        max_response_tokens=options.max_response_tokens
+        or (16 if prompter.style == "compact" else 512),
+    )
+    policy = EndpointPolicy(
+        endpoint,
+        context="window" if options.context == "auto" else options.context,
+        prompter=prompter,
+        environment=os.environ,
+    )
+    try:
+        yield policy
+    finally:
+        policy.close()
 
 
 def _policy_config(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> PolicyConfig:
@@ -118,7 +229,28 @@ def _policy_config(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> Polic
         gguf_file=options.gguf_file,
         context=options.context,
         prompt=options.prompt,
+        history=options.history,
+        max_prompt_tokens=options.max_prompt_tokens,
+        max_response_tokens=options.max_response_tokens,
     )
+
+
+def _check_together(options: EvaluateOptions) -> None:
+    """Refuse options that would be ignored."""
+    if options.trials is not None and options.method != "reflexion":
+        raise InputError(
+            f"--trials {options.trials} belongs to --method reflexion; every task is played once "
+            f"under {options.method}"
+        )
+    if options.examples is not None and options.method == "zero-shot":
+        raise InputError(
+            f"--examples {options.examples} are not told under --method zero-shot; choose react "
+            "or reflexion"
+        )
+    local = {"--gguf-file": options.gguf_file, "--max-prompt-tokens": options.max_prompt_tokens}
+    for flag, value in local.items():
+        if options.endpoint is not None and value is not None:
+            raise InputError(f"{flag} {value} is for a model that runs here; drop it or --endpoint")
 
 
 def _check_writable(out: Path | None) -> None:

@@ -13,6 +13,25 @@ from proxmo.types import Context
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What answers cost."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    uncounted: int = 0
+    """Requests whose server said nothing about tokens; theirs are missing above."""
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.requests + other.requests,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.uncounted + other.uncounted,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """What a policy said in one turn."""
 
@@ -26,6 +45,8 @@ class Response:
     stop: Literal["end", "length", "full"] = "end"
     """`end`: the policy ended its turn; `length`: the response was cut; `full`: the
     conversation has no room for another turn, nothing was sampled."""
+    usage: Usage | None = None
+    """What the answer cost in all, where a server counts; None: the tokens above, once."""
 
 
 class Dialogue(Protocol):

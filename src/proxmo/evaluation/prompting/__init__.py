@@ -1,0 +1,1 @@
+"""Prompting baselines: what a model does untrained, by how it is asked."""

@@ -1,0 +1,96 @@
+"""Reflexion's verbal feedback: what a policy writes about an attempt that failed.
+
+Shinn et al., "Reflexion: Language Agents with Verbal Reinforcement Learning", 2023.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from proxmo.policies.base import Policy
+from proxmo.rollout import task_seed
+from proxmo.types import Trajectory
+
+REMEMBERED = 3
+"""Lessons of a task that are told, the latest ones (the paper keeps one to three)."""
+
+_LONGEST_LESSON = 1500
+_LONGEST_OBSERVATION = 400
+"""Characters: a shop's page is longer, and a lesson seldom hangs on its end."""
+
+_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
+_TAGS = re.compile(r"</?(think|action)>")
+_REQUEST = (
+    "In a few sentences, say what went wrong and what you will do differently in the next "
+    "attempt at the same task. Name things, places and actions. Write this advice only, no "
+    "action."
+)
+
+
+def reflect(
+    policy: Policy,
+    failed: Sequence[Trajectory],
+    lessons: Sequence[Sequence[str]],
+    *,
+    seed: int,
+    trial: int,
+    temperature: float,
+    greedy: bool,
+) -> list[str]:
+    """A lesson from each failed attempt; empty where the policy wrote nothing.
+
+    `lessons[i]` are the earlier ones of the task of `failed[i]`, `trial` the number of the
+    attempt that failed, from 0.
+    """
+    rngs = [np.random.default_rng([task_seed(seed, t.task), trial, 1]) for t in failed]
+    dialogue = policy.open(rngs, temperature=temperature, greedy=greedy)
+    prompts = [
+        reflection_prompt(trajectory, told)
+        for trajectory, told in zip(failed, lessons, strict=True)
+    ]
+    responses = dialogue.respond(range(len(failed)), prompts)
+    return [_lesson(response.text) for response in responses]
+
+
+def reflection_prompt(trajectory: Trajectory, lessons: Sequence[str]) -> str:
+    """What is asked after a failed attempt: the attempt, what became of it, the request."""
+    turns = "\n".join(
+        f"Observation: {_short(step.observation)}\nAction: {step.action}"
+        for step in trajectory.steps
+    )
+    goal = f"Your task was to: {trajectory.goal}\n\n" if trajectory.goal else ""
+    told = f"{told_lessons(lessons)}\n\n" if lessons else ""
+    return (
+        "You acted in a text environment, one action a turn, and did not accomplish your task.\n\n"
+        f"{goal}{told}The attempt:\n{turns}\n\n{_outcome(trajectory)} {_REQUEST}"
+    )
+
+
+def told_lessons(lessons: Sequence[str]) -> str:
+    """The latest lessons as guidance for another attempt; empty where there are none."""
+    if not lessons:
+        return ""
+    listed = "\n".join(f"- {lesson}" for lesson in lessons[-REMEMBERED:])
+    return f"You have tried this task before and failed. Your advice to yourself:\n{listed}"
+
+
+def _outcome(trajectory: Trajectory) -> str:
+    told = "You ran out of turns." if trajectory.truncated else "It ended without success."
+    if trajectory.error is not None:
+        told = "The environment broke it off."
+    graded = "" if trajectory.score is None else f" It was graded {trajectory.score:.2f} of 1."
+    return told + graded
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_OBSERVATION else text[:_LONGEST_OBSERVATION] + " ..."
+
+
+def _lesson(text: str) -> str:
+    """Advice on one line: without the thoughts before it, unless there is nothing else."""
+    told = _THOUGHT.sub("", text)
+    told = told if told.strip() else text
+    return " ".join(_TAGS.sub(" ", told).split())[:_LONGEST_LESSON]

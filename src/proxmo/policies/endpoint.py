@@ -1,0 +1,349 @@
+"""A model behind any server that speaks OpenAI's chat-completions protocol, as a policy."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import numpy as np
+
+from proxmo.errors import InputError, ProxmoError
+from proxmo.policies.base import Response, Usage
+from proxmo.prompts import Prompter
+from proxmo.types import Context
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+
+_PATH = "/chat/completions"
+_LONGEST_BACKOFF = 60.0
+_LONGEST_WAIT = 600.0
+"""Seconds; a server that asks for more, such as for a day's quota, ends the run instead."""
+# Request Timeout, Conflict, Too Early, Too Many Requests: of the client's errors, the passing ones.
+_PASSING = frozenset({408, 409, 425, 429})
+# How OpenAI and vLLM, and llama.cpp, say that a prompt is longer than the model reads.
+_FULL = ("context length", "context_length", "context size")
+
+Message = dict[str, str]
+Payload = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a model is served and how to ask it."""
+
+    url: str
+    """Base address, such as `https://api.openai.com/v1` or `http://localhost:8000/v1`."""
+    model: str
+    """The server's name for the model."""
+    key_variable: str = KEY_VARIABLE
+    """Environment variable of the key; unset, requests carry none, as local servers like it."""
+    concurrency: int = 8
+    """Most requests under way at once, >= 1."""
+    timeout: float = 120.0
+    """Seconds that a request may take, from its first byte to the last of its answer."""
+    retries: int = 6
+    """How often a request is repeated that failed for a passing reason, >= 0."""
+    backoff: float = 1.0
+    """Seconds before the first repetition, doubled for each further one, with jitter."""
+    max_response_tokens: int = 512
+
+
+class EndpointPolicy:
+    """Asks a server for every response; nothing of the model is known but its text.
+
+    A passing failure (429, 5xx, a timeout, a broken connection) is retried with exponential
+    backoff, or after the time the server asks for; when it does not pass, `ProxmoError`: an
+    outage is not the model's failure. An answer without a text (no JSON, no choice, null) is
+    retried too, and then is an empty response, which no environment accepts. What another try
+    cannot mend (a refused key, an unknown model) raises `InputError`.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        context: Context = "window",
+        prompter: Prompter | None = None,
+        environment: Mapping[str, str],
+    ) -> None:
+        """`environment` is where the key is looked up: `os.environ`."""
+        self.endpoint = replace(endpoint, url=_base_address(endpoint.url))
+        self.context: Context = context
+        self.prompter = prompter or Prompter("think")
+        key = environment.get(endpoint.key_variable, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise InputError(
+                f"the key in ${endpoint.key_variable} has characters that no header can carry; "
+                "copy it again"
+            )
+        self._key = key
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=None,  # `asyncio.timeout` bounds a request as a whole
+            limits=httpx.Limits(max_keepalive_connections=endpoint.concurrency),
+        )
+        self._turns = asyncio.Semaphore(endpoint.concurrency)
+        # A thread of its own: whoever calls may have an event loop already, as notebooks do.
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=_serve, args=[self._loop], daemon=True).start()
+        self._limit = "max_tokens"
+        """The server's name for the longest response."""
+        self._seeded = True
+        """Whether the server takes a seed."""
+
+    def open(
+        self, rngs: Sequence[np.random.Generator], *, temperature: float, greedy: bool
+    ) -> _Episodes:
+        """Begin `len(rngs)` episodes; each request's seed comes from its own generator."""
+        return _Episodes(self, rngs, temperature=0.0 if greedy else temperature)
+
+    def close(self) -> None:
+        """Close the connections; the policy cannot be asked any more."""
+        asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def ask(
+        self, dialogues: Sequence[Sequence[Message]], seeds: Sequence[int], temperature: float
+    ) -> list[Response]:
+        """The answer to each dialogue, as many at once as the endpoint may be asked."""
+        asked = asyncio.run_coroutine_threadsafe(
+            self._ask_all(dialogues, seeds, temperature), self._loop
+        )
+        try:
+            return asked.result()
+        finally:  # interrupted: nobody waits for the rest
+            asked.cancel()
+
+    async def _ask_all(
+        self, dialogues: Sequence[Sequence[Message]], seeds: Sequence[int], temperature: float
+    ) -> list[Response]:
+        try:
+            async with asyncio.TaskGroup() as group:  # the first that fails ends the others
+                tasks = [
+                    group.create_task(self._ask(messages, seed, temperature))
+                    for messages, seed in zip(dialogues, seeds, strict=True)
+                ]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def _ask(self, messages: Sequence[Message], seed: int, temperature: float) -> Response:
+        jitter = random.Random(seed)
+        spent = Usage()
+        async with self._turns:
+            outcome = await self._try(messages, seed, temperature)
+            for attempt in range(self.endpoint.retries):
+                if isinstance(outcome, Response):
+                    break
+                spent += outcome.spent
+                delay = retry_delay(attempt, outcome.wait, self.endpoint.backoff, jitter.random())
+                await asyncio.sleep(delay)
+                # Another seed after nonsense: with the same one it would come again.
+                outcome = await self._try(messages, seed + spent.requests, temperature)
+        if isinstance(outcome, Response):
+            return replace(outcome, usage=spent + (outcome.usage or Usage()))
+        if outcome.answered:
+            return Response("", usage=spent + outcome.spent)
+        raise ProxmoError(
+            f"endpoint {self.endpoint.url} gave no answer in {self.endpoint.retries + 1} tries "
+            f"({outcome.what}); see whether it is up, and allow fewer requests at once "
+            "(--concurrency) or more time (--request-timeout, --retries)"
+        )
+
+    async def _try(
+        self, messages: Sequence[Message], seed: int, temperature: float
+    ) -> Response | _Again:
+        """One request, repeated at once where the server does not know a parameter."""
+        limit, seeded = self._limit, self._seeded
+        payload: Payload = {
+            "model": self.endpoint.model,
+            "messages": list(messages),
+            "temperature": temperature,
+            limit: self.endpoint.max_response_tokens,
+        } | ({"seed": seed} if seeded else {})
+        try:
+            async with asyncio.timeout(self.endpoint.timeout):
+                reply = await self._client.post(self.endpoint.url + _PATH, json=payload)
+        except TimeoutError:
+            return _Again(f"no answer within {self.endpoint.timeout:g} s")
+        except httpx.DecodingError:
+            return _Again(
+                "an answer in no known encoding", answered=True, spent=Usage(1, uncounted=1)
+            )
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise InputError(f"--endpoint {self.endpoint.url}: {error}") from None
+        except httpx.TransportError as error:
+            return _Again(f"{type(error).__name__}: {error}".rstrip(": "))
+        if reply.status_code == httpx.codes.OK:
+            return _read(reply)
+        said = self._message(reply)
+        if reply.status_code in _PASSING or reply.status_code >= 500:
+            return _Again(f"{reply.status_code} {said}", _asked_to_wait(reply, datetime.now(UTC)))
+        if reply.status_code in (400, 413, 422):
+            if any(words in said.lower() for words in _FULL):
+                return Response("", stop="full")
+            # Newer models of OpenAI name the limit so; some servers take no seed.
+            if limit == "max_tokens" and "max_completion_tokens" in said:
+                self._limit = "max_completion_tokens"
+                return await self._try(messages, seed, temperature)
+            if seeded and "seed" in said:
+                self._seeded = False
+                return await self._try(messages, seed, temperature)
+        raise InputError(self._refusal(reply.status_code, said))
+
+    def _refusal(self, status: int, said: str) -> str:
+        endpoint = self.endpoint
+        answer = f"endpoint {endpoint.url} answered {status} ({said})"
+        if status in (401, 403):
+            way_out = "was refused; set it to a valid one" if self._key else "is not set; set it"
+            return f"{answer}: the key in ${endpoint.key_variable} {way_out}"
+        if status == 404:
+            return (
+                f"{answer}: it knows no model {endpoint.model!r}, or this is not its address; "
+                "check --model, and that --endpoint ends where /chat/completions begins, "
+                "such as http://localhost:8000/v1"
+            )
+        return f"{answer} to a request for model {endpoint.model!r}; check --model and its options"
+
+    def _message(self, reply: httpx.Response) -> str:
+        """What the server says about an error, on one line, without the key."""
+        try:
+            body = reply.json()
+            error = body.get("error", body)
+            said = error.get("message", error) if isinstance(error, dict) else error
+            if isinstance(error, dict) and error.get("code"):
+                said = f"{said} [{error['code']}]"
+        except (ValueError, AttributeError):
+            said = reply.text
+        text = " ".join(str(said).split())
+        if self._key:
+            text = text.replace(self._key, "***")
+        return text[:500] or reply.reason_phrase
+
+
+_NOTHING = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """A try that gave no response."""
+
+    what: str
+    wait: float | None = None
+    """Seconds that the server asked for."""
+    answered: bool = False
+    """The server answered, with something that is no response."""
+    spent: Usage = _NOTHING
+
+
+class _Episodes:
+    """Episodes whose turns are asked for side by side."""
+
+    def __init__(
+        self, policy: EndpointPolicy, rngs: Sequence[np.random.Generator], *, temperature: float
+    ) -> None:
+        self._policy = policy
+        self._rngs = rngs
+        self._temperature = temperature
+        self._said: list[tuple[Message, ...]] = [()] * len(rngs)
+        """Each episode's messages so far, where the policy sees the conversation."""
+
+    def respond(self, rows: Sequence[int], prompts: Sequence[str]) -> list[Response]:
+        dialogues = [
+            (*self._said[row], {"role": "user", "content": prompt})
+            for row, prompt in zip(rows, prompts, strict=True)
+        ]
+        seeds = [int(self._rngs[row].integers(2**31)) for row in rows]
+        responses = self._policy.ask(dialogues, seeds, self._temperature)
+        if self._policy.context == "conversation":
+            for row, messages, response in zip(rows, dialogues, responses, strict=True):
+                self._said[row] = (*messages, {"role": "assistant", "content": response.text})
+        return responses
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
+def retry_delay(attempt: int, asked: float | None, backoff: float, jitter: float) -> float:
+    """Seconds to wait after try number `attempt` (from 0) failed.
+
+    `backoff` doubled each time, at most a minute, of which `jitter` in [0, 1) takes away up to
+    a half, so that requests that failed together do not come back together; at least what the
+    server asked for. Raises `ProxmoError` when it asks for more than ten minutes.
+    """
+    if asked is not None and asked > _LONGEST_WAIT:
+        raise ProxmoError(
+            f"the endpoint asks to wait {asked:.0f} s, such as for a quota; run again then"
+        )
+    delay = min(_LONGEST_BACKOFF, backoff * 2.0**attempt) * (1.0 - jitter / 2.0)
+    return max(delay, asked or 0.0)
+
+
+def _asked_to_wait(reply: httpx.Response, now: datetime) -> float | None:
+    """Seconds of a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3)."""
+    value = reply.headers.get("retry-after", "")
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
+
+
+def _read(reply: httpx.Response) -> Response | _Again:
+    """The response in an answer of the server, or why there is none."""
+    try:
+        body = reply.json()
+    except ValueError:
+        return _Again("an answer that is not JSON", answered=True, spent=Usage(1, uncounted=1))
+    usage = _usage(body)
+    try:
+        choice = body["choices"][0]
+        message, reason = choice["message"], choice.get("finish_reason")
+        text = message["content"]
+        thought = message.get("reasoning_content") or message.get("reasoning")
+    except (LookupError, TypeError, AttributeError):
+        return _Again("an answer without a choice", answered=True, spent=usage)
+    if text is None and reason == "length":  # a reasoning model that did not get to an answer
+        text = ""
+    if not isinstance(text, str):
+        return _Again("an answer without a text", answered=True, spent=usage)
+    if isinstance(thought, str) and "<think>" not in text:
+        # The server has cut out what the model wrote first, as vLLM's reasoning parsers do.
+        text = f"<think>{thought}</think>{text}"
+    return Response(text, stop="length" if reason == "length" else "end", usage=usage)
+
+
+def _usage(body: Any) -> Usage:
+    try:
+        counted = body["usage"]
+        return Usage(1, int(counted["prompt_tokens"]), int(counted["completion_tokens"]))
+    except (LookupError, TypeError, ValueError):
+        return Usage(1, uncounted=1)
+
+
+def _base_address(url: str) -> str:
+    """`url` without its trailing parts; refused where no request could go there."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    if parsed.userinfo:
+        raise InputError("--endpoint holds a password; give the key in an environment variable")
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query:
+        raise InputError(
+            f"--endpoint {url!r} is not an address; give one such as http://localhost:8000/v1"
+        )
+    return url.rstrip("/").removesuffix(_PATH)

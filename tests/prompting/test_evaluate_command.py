@@ -1,0 +1,143 @@
+"""`proxmo evaluate` with an endpoint, from the command line to the JSON."""
+
+import json
+import re
+
+import pytest
+from chat_server import refused, said
+
+from proxmo import cli
+from proxmo.envs import registry
+
+EXPERTS = {"alfworld": "react", "webshop": "zero-shot"}
+
+
+def expert_answer(env, messages):
+    """What the environment's expert does next in a dialogue, as a thinking model would say it."""
+    expert = registry.get(env).make_expert(0)
+    action = ""
+    for number, message in enumerate(m for m in messages if m["role"] == "user"):
+        situation = message["content"].rpartition("Observation: ")[2]
+        observation, _, listed = situation.partition("\nAdmissible actions: ")
+        if number == 0:
+            expert.reset(observation)
+        action = expert.act(observation, re.findall(r"'([^']*)'", listed))
+    return f"<think>The expert knows.</think><action>{action}</action>"
+
+
+@pytest.fixture
+def evaluate(monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv("ALFWORLD_DATA", raising=False)
+    monkeypatch.delenv("WEBSHOP_DATA", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    out = tmp_path / "result.json"
+
+    def run(server, *options):
+        code = cli.main(
+            ["evaluate", "--endpoint", server.url, "--model", "tiny", "--out", str(out), *options]
+        )
+        told = capsys.readouterr()
+        return code, told.out + told.err, json.loads(out.read_text()) if out.is_file() else {}
+
+    return run
+
+
+@pytest.mark.parametrize(("env", "method"), EXPERTS.items())
+def test_an_expert_behind_an_endpoint_solves_every_task(serve, evaluate, env, method):
+    server = serve(lambda request: expert_answer(env, request.payload["messages"]))
+    code, told, result = evaluate(
+        server, "--env", env, "--method", method, "--tasks", "3", "--context", "conversation"
+    )
+    assert code == 0, told
+    asked = len(server.requests)
+    assert result["overall"]["success"] == 1.0
+    assert result["overall"]["invalid"] == 0.0
+    assert result["overall"]["steps"] * 3 == pytest.approx(asked)
+    assert result["usage"] == {
+        "requests": asked,
+        "prompt_tokens": 10 * asked,
+        "completion_tokens": 3 * asked,
+        "uncounted": 0,
+    }
+    assert f"tokens: {10 * asked:,} read, {3 * asked:,} written, in {asked:,} requests" in told
+    assert (result["method"], result["model"]) == (method, "tiny")
+    first = server.requests[0].payload["messages"][0]["content"]
+    assert ("Example 2" in first) == (method == "react")
+
+
+def test_reflexion_behind_an_endpoint_learns_from_its_lesson(serve, evaluate):
+    def answer(request):
+        messages = request.payload["messages"]
+        if "The attempt:" in messages[0]["content"]:
+            return said("Ask the expert.", prompt=100, completion=5)
+        if "Ask the expert." in messages[0]["content"]:
+            return expert_answer("alfworld", messages)
+        return "<think>hm</think><action>look</action>"
+
+    server = serve(answer)
+    code, told, result = evaluate(
+        server, "--method", "reflexion", "--trials", "3", "--tasks", "2", "--max-steps", "30",
+        "--context", "conversation",
+    )  # fmt: skip
+    assert code == 0, told
+    assert result["trials"] == [
+        {"played": 2, "solved": 0, "success": 0.0},
+        {"played": 2, "solved": 2, "success": 1.0},
+    ]
+    assert result["overall"]["success"] == 1.0
+    assert "success by trial" in told
+    others = len(server.requests) - 2
+    assert result["usage"]["prompt_tokens"] == 2 * 100 + others * 10
+
+
+def test_nonsense_costs_turns_and_not_the_run(serve, evaluate):
+    code, told, result = evaluate(
+        serve(lambda _: "I would rather not."), "--tasks", "2", "--max-steps", "3"
+    )
+    assert code == 0, told
+    assert (result["overall"]["success"], result["overall"]["invalid"]) == (0.0, 1.0)
+
+
+def test_an_empty_answer_is_an_invalid_step(serve, evaluate):
+    server = serve(lambda _: said(""))
+    for env in EXPERTS:
+        code, told, result = evaluate(server, "--env", env, "--tasks", "1", "--max-steps", "2")
+        assert code == 0, told
+        assert (result["overall"]["invalid"], result["overall"]["errors"]) == (1.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "named"),
+    [
+        (refused(401, "wrong key sk-secret"), 2, "$OPENAI_API_KEY was refused"),
+        (refused(404, "no model tiny"), 2, "knows no model 'tiny'"),
+        (refused(500, "oops"), 1, "gave no answer in 1 tries (500 oops)"),
+    ],
+)
+def test_a_server_that_refuses_or_fails_ends_the_run_with_a_sentence(
+    serve, evaluate, reply, code, named
+):
+    ended, told, result = evaluate(serve(lambda _: reply), "--tasks", "2", "--retries", "0")
+    assert (ended, result) == (code, {})
+    assert named in told
+    assert "sk-secret" not in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--method", "react", "--trials", "2"], "--trials 2 belongs to --method reflexion"),
+        (["--examples", "mine.toml"], "--examples mine.toml"),
+        (["--method", "react", "--examples", "none.toml"], "none.toml does not exist"),
+        (["--gguf-file", "x.gguf"], "--gguf-file x.gguf is for a model that runs here"),
+        (["--concurrency", "0"], "--concurrency 0"),
+        (["--method", "react", "--prompt", "compact"], "needs thoughts"),
+    ],
+)
+def test_options_that_do_not_go_together_are_named(serve, evaluate, options, named):
+    server = serve(lambda _: "fine")
+    code, told, _ = evaluate(server, "--tasks", "1", *options)
+    assert code == 2
+    assert named in told
+    assert server.requests == []

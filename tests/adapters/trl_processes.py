@@ -56,8 +56,11 @@ def main(folder: Path) -> None:
     seen = {"batches": batches, "calls": trainer.calls}
     seen |= {"widths": trainer.widths, "asked": trainer.asked}
     seen["logged"] = list(trainer._logs["advantages"])
-    seen["weight"] = float(sum(p.double().sum() for p in trainer.model.parameters()))
+    seen["weight"] = sum(float(p.detach().double().sum()) for p in trainer.model.parameters())
     (folder / f"{rank}.json").write_text(json.dumps(seen))
+    # Gloo's threads may abort a process that leaves while the other still writes to it.
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.end_training()
 
 
 if __name__ == "__main__":

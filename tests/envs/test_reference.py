@@ -5,6 +5,8 @@ number of games.
 """
 
 import random
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,6 +33,17 @@ def test_the_reference_agrees_on_a_generated_game(task_type: str):
     transcript = Reference().record(game, random.Random(1), steps=12)
     assert transcript.turns
     assert differences(game, transcript) == []
+
+
+@pytest.mark.reference
+@needs_reference
+def test_the_reference_leaves_the_variables_of_the_process_alone():
+    code = (
+        "import os; before = dict(os.environ)\n"
+        "from proxmo.envs.alfworld.reference import Reference; Reference()\n"
+        "assert before == dict(os.environ)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.reference

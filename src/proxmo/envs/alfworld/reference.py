@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -112,13 +114,29 @@ def _differ(
             yield Difference(*where, what, mine, expected)
 
 
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Undo what the block does to the environment's variables.
+
+    Importing `alfworld` sets $ALFWORLD_DATA, to an empty folder if need be, where proxmo would
+    then look for games.
+    """
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 class Reference:
     """ALFWorld's own engine, loaded with one game at a time."""
 
     def __init__(self) -> None:
         try:
             textworld = import_module("textworld")
-            alfworld = import_module("alfworld.agents.environment.alfred_tw_env")
+            with _environment_kept():
+                alfworld = import_module("alfworld.agents.environment.alfred_tw_env")
             pddl = import_module("textworld.envs.pddl.pddl")
         except ImportError as error:
             raise ProxmoError(

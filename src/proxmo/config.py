@@ -73,8 +73,9 @@ class PolicyConfig:
     """Most tokens of one response; none: the model's own, else 16 for compact prompts and 512
     for think (paper)."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of computation; `auto`: bfloat16 on a GPU, float32 on a CPU. Weights that are
-    trained are kept in float32 either way: bfloat16 cannot hold a step of 1e-6."""
+    """Precision of computation; `auto`: bfloat16 on a GPU and on a CPU that has instructions for
+    it, else float32. Weights that are trained are kept in float32 either way: bfloat16 cannot
+    hold a step of 1e-6."""
     lora_rank: Count = 0
     """Rank of LoRA adapters on all linear layers; 0 trains every weight."""
     lora_alpha: PositiveFloat = 32.0

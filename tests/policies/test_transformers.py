@@ -169,7 +169,7 @@ def test_explicit_prompt_settings_win_over_stored_ones(tmp_path):
 def test_lora_trains_adapters_alone_and_refers_to_the_model_without_them(tmp_path):
     policy = tiny_policy("window")
     policy.save(tmp_path)
-    lora = load_policy(PolicyConfig(model=str(tmp_path), lora_rank=4))
+    lora = load_policy(PolicyConfig(model=str(tmp_path), dtype="float32", lora_rank=4))
     ids = torch.tensor([[1, 2, 3]])
     trained = [name for name, p in lora.model.named_parameters() if p.requires_grad]
     assert trained
@@ -181,7 +181,7 @@ def test_lora_trains_adapters_alone_and_refers_to_the_model_without_them(tmp_pat
     with lora.reference() as reference, torch.no_grad():
         assert torch.allclose(reference(input_ids=ids).logits, policy.model(input_ids=ids).logits)
     lora.save(tmp_path / "merged")
-    merged = load_policy(PolicyConfig(model=str(tmp_path / "merged")))
+    merged = load_policy(PolicyConfig(model=str(tmp_path / "merged"), dtype="float32"))
     with torch.no_grad():
         assert torch.allclose(
             merged.model(input_ids=ids).logits, lora.model(input_ids=ids).logits, atol=1e-5

@@ -48,7 +48,12 @@ def runs(model, tmp_path_factory):
     """Folders of the same run, by one process and by two."""
     folder = tmp_path_factory.mktemp("processes")
     alone, shared = (
-        toy_config(model, folder / name, optim={"updates": 2, "minibatches": 1})
+        toy_config(
+            model,
+            folder / name,
+            policy={"dtype": "float32"},
+            optim={"updates": 2, "minibatches": 1},
+        )
         for name in ("alone", "shared")
     )
     train_and_keep_gradients(alone, folder / "alone.safetensors")

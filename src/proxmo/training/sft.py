@@ -26,7 +26,7 @@ from proxmo.envs.registry import EnvSpec
 from proxmo.errors import InputError
 from proxmo.files import whole
 from proxmo.policies.builtin import make_model, train_tokenizer
-from proxmo.policies.transformers import PromptSettings, TransformersPolicy
+from proxmo.policies.transformers import PromptSettings, TransformersPolicy, fast_dtype
 from proxmo.training.batch import Batch, Row, micro_batches, rows_of
 from proxmo.training.loss import response_logprobs
 from proxmo.types import Step, Trajectory
@@ -162,6 +162,8 @@ def fine_tune(
 
     Returns the mean negative log-likelihood of a token of weight 1 over the last tenth.
     """
+    device = next(model.parameters()).device
+    dtype = fast_dtype(device)
     optimizers = _optimizers(model, config.learning_rate)
     rng = np.random.default_rng(config.seed)
     batches = [batch for _ in range(config.epochs) for batch in _shuffled(rows, config, rng)]
@@ -177,7 +179,8 @@ def fine_tune(
     ]
     losses = []
     for number, batch in enumerate(batches):
-        logprobs = response_logprobs(model, batch)
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            logprobs = response_logprobs(model, batch)
         weights = batch.advantages[batch.response_mask]
         loss = -(weights * logprobs).sum() / weights.sum()
         loss.backward()

@@ -1,0 +1,94 @@
+"""Attention for CPUs, beside PyTorch's."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from proxmo.policies.attention import CPU_ATTENTION, grouped_attention
+
+SCALE = 0.3
+
+
+def states(tokens: int, slots: int, heads: int = 4, groups: int = 2, rows: int = 3):
+    torch.manual_seed(0)
+    shapes = [(rows, heads, tokens, 8), (rows, groups, slots, 8), (rows, groups, slots, 8)]
+    return [torch.randn(shape, requires_grad=True) for shape in shapes]
+
+
+@pytest.mark.parametrize("tokens", [1, 5, 128, 300])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_without_a_mask_it_is_causal_attention_and_so_is_its_gradient(tokens, groups):
+    inputs = states(tokens, tokens, groups=groups)
+    ours = grouped_attention(*inputs, None, SCALE)
+    theirs = F.scaled_dot_product_attention(*inputs, is_causal=True, scale=SCALE, enable_gqa=True)
+    torch.testing.assert_close(ours, theirs)
+    weights = torch.randn_like(ours)
+    for mine, expected in zip(
+        torch.autograd.grad((ours * weights).sum(), inputs),
+        torch.autograd.grad((theirs * weights).sum(), inputs),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, expected)
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 150])
+def test_a_mask_says_which_slots_a_query_sees(tokens):
+    inputs = states(tokens, 200)
+    mask = torch.rand(3, 1, tokens, 200) < 0.5
+    ours = grouped_attention(*inputs, mask, SCALE)
+    theirs = F.scaled_dot_product_attention(*inputs, mask, scale=SCALE, enable_gqa=True)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_query_that_sees_nothing_makes_no_nan():
+    inputs = states(2, 5)
+    mask = torch.zeros(3, 1, 2, 5, dtype=torch.bool)
+    attended = grouped_attention(*inputs, mask, SCALE)
+    mean = inputs[2].mean(dim=2, keepdim=True).repeat_interleave(2, dim=1)
+    torch.testing.assert_close(attended, mean.expand(-1, -1, 2, -1))
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_model_says_the_same_with_either(padded):
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=50,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    model = LlamaForCausalLM(config).eval()
+    ids = torch.randint(50, (3, 140))
+    mask = torch.ones_like(ids)
+    if padded:
+        mask[0, :20] = 0
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    theirs = model(input_ids=ids, attention_mask=mask, position_ids=positions).logits
+    model.set_attn_implementation(CPU_ATTENTION)
+    ours = model(input_ids=ids, attention_mask=mask, position_ids=positions).logits
+    torch.testing.assert_close(ours[mask.bool()], theirs[mask.bool()])
+
+
+def test_what_it_does_not_know_goes_to_the_fused_kernel():
+    """Dropout is one such thing."""
+    config = LlamaConfig(
+        vocab_size=50,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        attention_dropout=0.5,
+    )
+    model = LlamaForCausalLM(config).train()
+    model.set_attn_implementation(CPU_ATTENTION)
+    ids = torch.randint(50, (2, 6))
+    torch.manual_seed(1)
+    ours = model(input_ids=ids).logits
+    model.set_attn_implementation("sdpa")
+    torch.manual_seed(1)
+    torch.testing.assert_close(ours, model(input_ids=ids).logits)
+    assert not torch.equal(ours, model.eval()(input_ids=ids).logits)

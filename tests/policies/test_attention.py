@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from proxmo.policies import attention
 from proxmo.policies.attention import CPU_ATTENTION, grouped_attention
 
 SCALE = 0.3
@@ -92,3 +93,25 @@ def test_what_it_does_not_know_goes_to_the_fused_kernel():
     torch.manual_seed(1)
     torch.testing.assert_close(ours, model(input_ids=ids).logits)
     assert not torch.equal(ours, model.eval()(input_ids=ids).logits)
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_long_sequences_keep_no_scores_for_the_backward_pass(grad, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        attention, "grouped_attention", lambda q, k, v, mask, scale: asked.append(q.shape) or q
+    )
+    config = LlamaConfig(
+        vocab_size=9,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    model = LlamaForCausalLM(config)
+    model.set_attn_implementation(CPU_ATTENTION)
+    with torch.set_grad_enabled(grad):
+        for tokens in (2896, 2897):  # 4 heads x tokens^2 scores: just below 2^25, just above
+            model.model(input_ids=torch.zeros(1, tokens, dtype=torch.long))
+    assert [shape[2] for shape in asked] == ([2896] if grad else [2896, 2897])

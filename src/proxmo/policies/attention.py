@@ -21,6 +21,10 @@ CPU_ATTENTION = "proxmo_cpu"
 _BLOCK = 128
 """Queries of one product: bounds the memory of the scores, and skips most keys to come."""
 
+_KEPT = 2**25
+"""Most scores that are kept for the backward pass, 64 MB a layer in bfloat16. The fused kernel,
+which keeps none, takes sequences that would have more."""
+
 _SPECIAL = ("softcap", "s_aux", "sliding_window", "position_bias")
 """What some models ask of attention beside the mask."""
 
@@ -81,6 +85,7 @@ def _forward(
         and (attention_mask is None or attention_mask.dtype == torch.bool)
         and (attention_mask is None or attention_mask.shape[1] == 1)
         and (attention_mask is not None or query.shape[2] == key.shape[2])
+        and not (torch.is_grad_enabled() and query[..., 0].numel() * key.shape[2] > _KEPT)
     )
     if not ordinary:
         return sdpa_attention_forward(

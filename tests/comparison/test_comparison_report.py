@@ -7,9 +7,11 @@ import shutil
 
 import pytest
 from made import NASTY
+from matplotlib.figure import Figure
 
 from proxmo import cli
 from proxmo.comparison.credit_view import group_views
+from proxmo.comparison.figures import percents, steps_taken
 from proxmo.comparison.plan import load_plan
 from proxmo.comparison.report import write_report
 from proxmo.comparison.results import Results, fairness_checks, trajectory_file
@@ -89,9 +91,23 @@ def test_tables_and_figures_are_files(page):
         "0.8000",
     ]
     figures = {path.name for path in (page.parent / "figures").iterdir()}
-    names = ["learning", "final", "types", "ablation", "time", "diagnostics"]
+    names = ["learning", "efficiency", "final", "types", "ablation", "time", "diagnostics"]
     names.append("sensitivity-credit-alpha")
     assert figures == {f"{name}-alfworld.{kind}" for name in names for kind in ("png", "svg")}
+
+
+def test_environment_steps_are_those_of_the_updates_before_an_evaluation(results):
+    # Two tasks, three trajectories each, three steps: 18 an update.
+    records = results.of("alfworld", "proxmo")
+    assert [steps_taken(records, update) for update in (0, 1, 2)] == [0, 18, 36]
+
+
+def test_percents_on_an_axis_are_not_rounded():
+    axes = Figure().add_subplot()
+    axes.set_ylim(0.52, 0.58)
+    axes.set_yticks([0.525, 0.55])
+    percents(axes.yaxis)
+    assert axes.yaxis.get_major_formatter().format_ticks([0.525, 0.55]) == ["52.5%", "55%"]
 
 
 def test_the_page_needs_nothing_else_and_holds_no_markup_of_a_trajectory(page):
@@ -137,6 +153,15 @@ def test_unfinished_runs_are_named_and_left_out(broken):
     text = write_report(broken, updates=1, tasks=1).read_text()
     assert f"{run.name} (exit code 1: &lt;b&gt;oh&lt;/b&gt;)" in text
     assert len(Results(broken).of("alfworld", "gigpo")) == 2
+
+
+def test_runs_that_wait_are_named_by_variant(broken):
+    for run in broken.runs:
+        if run.variant == "gigpo" and run.seed:
+            shutil.rmtree(run.folder)
+    text = write_report(broken, updates=1, tasks=1).read_text()
+    assert "Not finished, left out: alfworld/gigpo seeds 1, 2</p>" in text
+    assert f"<code>{broken.out.name}</code>" in text  # what goes on is this folder
 
 
 def test_nothing_to_report_is_refused(tmp_path, capsys):

@@ -96,6 +96,15 @@ def test_text_of_trajectories_stays_text(opened):
     assert page.title() == "Comparison: comparison"
 
 
+def test_a_long_text_does_not_push_the_baseline_out_of_sight(opened):
+    page = opened()
+    page.locator("#detail .text").first.evaluate(
+        "text => text.textContent += ' drawer'.repeat(900)"
+    )
+    assert page.locator("#detail .text").first.bounding_box()["height"] < 250
+    assert page.locator("#detail").evaluate("part => part.scrollWidth <= part.clientWidth")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1400])
 def test_the_page_fits_the_window(opened, width, scheme):

@@ -19,12 +19,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from proxmo.comparison.file import COLD_START
-from proxmo.comparison.plan import Sweep
+from proxmo.comparison.plan import Sweep, episodes_per_update
 from proxmo.comparison.results import Results, RunRecord, final_success, success
-from proxmo.comparison.statistics import Estimate, aggregate
+from proxmo.comparison.statistics import Estimate, Floats, aggregate
 from proxmo.comparison.tables import DIAGNOSTICS, PAPER_TYPES, seconds_by_part, type_place
 from proxmo.files import whole
 
@@ -37,7 +37,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 STYLES = ("-", "--", ":")
 MARKERS = "osD^vP"
 # Stand-ins that a page replaces by its own colours.
-INK, GRID = "#30343a", "#d9dbdf"
+INK, GRID, SHADE = "#30343a", "#d9dbdf", "#b9bec6"
 
 Draw = Callable[[float], Canvas]
 
@@ -83,6 +83,13 @@ def figures_of(results: Results, environment: str) -> list[Figure]:
             lambda width: _learning(results, environment, main, width),
         ),
         Figure(
+            f"efficiency-{environment}",
+            "Success per environment step",
+            "The same evaluations against the environment steps that a run had taken to learn "
+            "from, mean over seeds: a variant to the left of another needed fewer for as much.",
+            lambda width: _efficiency(results, environment, main, width),
+        ),
+        Figure(
             f"final-{environment}",
             "Success at the end",
             "Interquartile mean over seeds with its 95 % bootstrap interval; each dot is a seed.",
@@ -91,8 +98,8 @@ def figures_of(results: Results, environment: str) -> list[Figure]:
         Figure(
             f"types-{environment}",
             "Success by task type",
-            "Mean over seeds at the end of training.",
-            lambda width: _types(results, environment, main, width),
+            "Mean over seeds at the end of training, with the standard deviation as a line.",
+            lambda width: _types(results, environment, [COLD_START, *main], width),
         ),
     ]
     if ablated:
@@ -154,23 +161,73 @@ def curve(records: Sequence[RunRecord]) -> list[tuple[int, Estimate]]:
     ]
 
 
+def steps_taken(records: Sequence[RunRecord], update: int) -> float:
+    """Environment steps of the episodes learnt from in the first updates, mean over runs."""
+    episodes = episodes_per_update(records[0].run.config)
+    return float(
+        np.mean(
+            [
+                sum(line["rollout/steps"] for line in record.metrics if line["update"] <= update)
+                for record in records
+            ]
+        )
+        * episodes
+    )
+
+
 def _learning(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
     canvas, axes = _canvas(width, 0.55 if width == WIDE else 0.9)
+    evaluated: set[int] = set()
     for name in names:
         points = curve(results.of(environment, name))
         updates = [update for update, _ in points]
-        style = _line_style(results, name)
-        axes.plot(
-            updates, [e.value for _, e in points], label=name, linewidth=2, markersize=5, **style
-        )
-        low, high = [e.low for _, e in points], [e.high for _, e in points]
-        axes.fill_between(updates, low, high, color=style["color"], alpha=0.13, linewidth=0)
-    _percent(axes.yaxis)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("policy updates")
+        evaluated.update(updates)
+        _plot_curve(results, axes, name, updates, points)
+    if len(evaluated) <= (12 if width == WIDE else 7):
+        axes.set_xticks(sorted(evaluated))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    episodes = {
+        episodes_per_update(record.run.config)
+        for name in names
+        for record in results.of(environment, name)
+    }
+    told = f" of {episodes.pop()} episodes" if len(episodes) == 1 else ""
+    axes.set_xlabel(f"policy updates{told}")
     axes.set_ylabel("unseen tasks solved")
     _legend(canvas, axes, len(names), width)
     return canvas
+
+
+def _efficiency(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
+    canvas, axes = _canvas(width, 0.55 if width == WIDE else 0.9)
+    for name in names:
+        records = results.of(environment, name)
+        points = curve(records)
+        steps = [steps_taken(records, update) for update, _ in points]
+        _plot_curve(results, axes, name, steps, points)
+    axes.xaxis.set_major_locator(MaxNLocator(6 if width == WIDE else 4))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("unseen tasks solved")
+    _legend(canvas, axes, len(names), width)
+    return canvas
+
+
+def _plot_curve(
+    results: Results,
+    axes: Axes,
+    name: str,
+    at: Sequence[float],
+    points: Sequence[tuple[int, Estimate]],
+) -> None:
+    """A variant's line and band; `at` is where its evaluations stand."""
+    style = _line_style(results, name)
+    values = [estimate.value for _, estimate in points]
+    axes.plot(at, values, label=name, linewidth=2, markersize=5, **style)
+    low, high = [e.low for _, e in points], [e.high for _, e in points]
+    axes.fill_between(at, low, high, color=style["color"], alpha=0.13, linewidth=0)
+    percents(axes.yaxis)
 
 
 def _final(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
@@ -188,29 +245,38 @@ def _final(results: Results, environment: str, names: Sequence[str], width: floa
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.grid(visible=False, axis="y")
-    _percent(axes.xaxis)
+    percents(axes.xaxis)
     axes.set_xlabel("unseen tasks solved")
     return canvas
 
 
 def _types(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
-    found = {name: results.of(environment, name) for name in names}
+    found = {name: of for name in names if (of := results.of(environment, name))}
     every = [record for records in found.values() for record in records]
     kinds = sorted({kind for record in every for kind in record.last["types"]}, key=type_place)
-    bar = 0.8 / len(names)
+    bar = 0.8 / len(found)
     canvas, axes = _canvas(width, 0.5 if width == WIDE else 0.9)
     for place, (name, records) in enumerate(found.items()):
-        means = [
-            np.mean([r.last["types"][kind]["success"] for r in records if kind in r.last["types"]])
-            for kind in kinds
-        ]
-        at = np.arange(len(kinds)) - 0.4 + bar * (place + 0.5)
-        axes.bar(at, means, bar * 0.9, color=colour_of(results, name), label=name)
-    axes.set_xticks(range(len(kinds)), [PAPER_TYPES.get(str(kind), str(kind)) for kind in kinds])
-    _percent(axes.yaxis)
+        scores = [_type_scores(records, kind) for kind in kinds] + [final_success(records)]
+        means = [score.mean() if len(score) else np.nan for score in scores]
+        spread = [score.std(ddof=1) if len(score) > 1 else np.nan for score in scores]
+        at = np.arange(len(scores)) - 0.4 + bar * (place + 0.5)
+        colour = SHADE if name == COLD_START else colour_of(results, name)
+        axes.bar(at, means, bar * 0.9, color=colour, label=name)
+        axes.errorbar(at, means, spread, fmt="none", ecolor=INK, elinewidth=0.9)
+    told = [PAPER_TYPES.get(str(kind), str(kind)) for kind in kinds] + ["All"]
+    axes.set_xticks(range(len(told)), told)
+    percents(axes.yaxis)
+    axes.set_ylim(bottom=0, top=min(axes.get_ylim()[1], 1.0))
     axes.set_ylabel("unseen tasks solved")
-    _legend(canvas, axes, len(names), width)
+    _legend(canvas, axes, len(found), width)
     return canvas
+
+
+def _type_scores(records: Sequence[RunRecord], kind: str) -> Floats:
+    """Success at the end in tasks of a type, (runs that played one,)."""
+    found = [record.last["types"].get(kind) for record in records]
+    return np.array([score["success"] for score in found if score])
 
 
 def _sensitivity_figure(results: Results, environment: str, sweep: Sweep) -> Figure:
@@ -243,13 +309,14 @@ def _sensitivity(results: Results, environment: str, sweep: Sweep, width: float)
     axes.set_xlim(-0.5, len(sweep.points) - 0.5)
     axes.set_xlabel(sweep.setting)
     axes.set_ylabel("unseen tasks solved")
-    _percent(axes.yaxis)
+    percents(axes.yaxis)
     return canvas
 
 
 def _time(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
     parts = {"rollout": COLOURS[5], "credit": COLOURS[1], "optim": COLOURS[0]}
     canvas, axes = _canvas(width, (1.3 + 0.36 * len(names)) / width)
+    longest = 0.0
     for place, name in enumerate(names):
         seconds, left = seconds_by_part(results.of(environment, name)), 0.0
         for part, colour in parts.items():
@@ -258,11 +325,17 @@ def _time(results: Results, environment: str, names: Sequence[str], width: float
             label = told if place == 0 else None
             axes.barh(place, length, 0.62, left=left, color=colour, label=label)
             left += length
+        # Credit is too short to be seen: it is told.
+        told = f"  {left:.3g} s, credit {seconds.get('credit', 0.0):.2g} s"
+        axes.text(left, place, told, va="center", fontsize=8, color=INK)
+        longest = max(longest, left)
+    axes.set_xlim(0, longest * (1.4 if width == WIDE else 1.9))
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("seconds of an update")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     _legend(canvas, axes, 3, width)
     return canvas
 
@@ -281,6 +354,8 @@ def _diagnostics(results: Results, environment: str, names: Sequence[str], width
         axes.set_title(told, loc="left", fontsize=9.5, color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    for axes in grid[-columns:]:
+        axes.set_xlabel("policy updates")
     _legend(canvas, grid[0], len(names), width)
     return canvas
 
@@ -317,8 +392,12 @@ def _plain(axes: Axes) -> None:
     axes.yaxis.label.set_color(INK)
 
 
-def _percent(axis: object) -> None:
-    axis.set_major_formatter(PercentFormatter(1, decimals=0))  # type: ignore[attr-defined]
+def percents(axis: object) -> None:
+    """Shares written as percents, in full: 52.5 % does not become 52 %."""
+    told = FuncFormatter(lambda share, _: f"{100 * share:.4g}%")
+    axis.set_major_formatter(told)  # type: ignore[attr-defined]
+    locator = MaxNLocator("auto", steps=[1, 2, 5, 10])
+    axis.set_major_locator(locator)  # type: ignore[attr-defined]
 
 
 def _legend(canvas: Canvas, axes: Axes, entries: int, width: float) -> None:
@@ -345,7 +424,8 @@ def _for_page(svg: str, told: str) -> str:
     """An SVG file as an element of a page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = svg.replace(INK, "var(--ink)").replace(GRID, "var(--line)")
+    for colour, name in ((INK, "ink"), (GRID, "line"), (SHADE, "shade")):
+        svg = svg.replace(colour, f"var(--{name})")
     svg = re.sub(r"font: (\d+(?:\.\d+)?px) [^;\"]*", r"font: \1 system-ui, sans-serif", svg)
     # Only ids that something refers to: others, as "axes_1", would be in the page many times.
     used = set(re.findall(r"(?:#|url\(#)([\w-]+)", svg))

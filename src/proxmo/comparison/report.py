@@ -105,7 +105,7 @@ def _summary(results: Results) -> str:
             difference, pairs, points, between, verdict, *_ = row
             told = "difference not shown" if verdict == "not shown" else verdict
             style = verdict if verdict in ("better", "worse") else "soft"
-            surely = f"95 % interval {between}, {pairs} pairs of runs"
+            surely = f"95\u00a0% interval {between}, {pairs} pairs of runs"
             surely = "one pair of runs, no interval" if pairs == "1" else surely
             findings.append(
                 f"<li>{escape(environment)}: {escape(difference)} = {escape(points)} points "
@@ -114,13 +114,30 @@ def _summary(results: Results) -> str:
     finished = len(plan.runs) - len(results.unfinished)
     text = f"<p>{finished} of {len(plan.runs)} runs finished. Compared with {plan.reference}:</p>"
     text += f'<ul class="findings">{"".join(findings)}</ul>' if findings else ""
+    text += (
+        '<p class="soft">Beside this page: figures/ as PNG and SVG, tables/ as Markdown and CSV, '
+        "with every evaluation of every run.</p>"
+    )
     if results.unfinished:
-        listed = [
-            name + (f" ({results.failures[name]})" if name in results.failures else "")
-            for name in results.unfinished
-        ]
-        text += f'<p class="warning">Not finished, left out: {escape(", ".join(listed))}</p>'
+        text += f'<p class="warning">{escape(_left_out(results))}</p>'
     return text
+
+
+def _left_out(results: Results) -> str:
+    """The unfinished runs: those that failed with their last words, the rest by variant."""
+    waiting: dict[str, list[str]] = {}
+    told = []
+    for name in results.unfinished:
+        if name in results.failures:
+            told.append(f"{name} ({results.failures[name]})")
+        else:
+            variant, _, seed = name.rpartition("/seed-")
+            waiting.setdefault(variant, []).append(seed)
+    told += [
+        f"{variant} seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
+        for variant, seeds in waiting.items()
+    ]
+    return f"Not finished, left out: {'; '.join(told)}"
 
 
 def _environment(tables: Sequence[Table], figures: Sequence[Figure]) -> str:
@@ -183,9 +200,9 @@ def _credit(views: Sequence[GroupView]) -> str:
         for name in ("environment", "variant", "update", "task")
     )
     return f"""
-<p>The trajectories of a group side by side. Colour is a step's advantage; a struck-out action was
-invalid. Click a step to see what its advantage is made of, and which states its baseline comes
-from.</p>
+<p>The trajectories of a group side by side. Each step shows what the agent did and, below, the
+observation that it did it on; colour is the step's advantage, a struck-out action was invalid.
+Click a step to see what its advantage is made of, and which states its baseline comes from.</p>
 <div class="controls">{picks}</div>
 <p id="about-group" class="soft"></p>
 <div class="scale"><span id="scale-low"></span><i></i><span id="scale-high"></span> advantage</div>
@@ -223,6 +240,7 @@ def _settings(plan: Plan) -> str:
     file = plan.out / FILE_NAME
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     return (
-        f"<p>Go on with, or make again: <code>proxmo compare {escape(FILE_NAME)}</code></p>"
+        "<p>To go on, or to make the report again, give <code>proxmo compare</code> the folder "
+        f"<code>{escape(plan.out.name)}</code> in which this report's folder is. Its file:</p>"
         f"<pre>{escape(text)}</pre>"
     )

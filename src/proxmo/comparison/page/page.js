@@ -40,11 +40,18 @@
     return entries.filter((e) => String(e[key]) === select[name].value);
   }
 
+  // A list's entry is cut at its end: say first what tells tasks apart.
+  function shortened(entry) {
+    const parts = entry.task.split("/");
+    const named = parts.findIndex((part) => entry.type && part.startsWith(entry.type));
+    return named < 0 ? `${entry.type}, ${entry.task}` : parts.slice(named).join("/");
+  }
+
   async function refresh() {
     let left = offer("environment", index, "environment");
     left = offer("variant", left, "variant", (e) => `${e.variant}, seed ${e.seed}`);
     left = offer("update", left, "update");
-    left = offer("task", left, "task", (e) => `${e.solved} of ${e.members} solved: ${e.type}, ${e.task}`);
+    left = offer("task", left, "task", (e) => `${e.solved} of ${e.members} solved: ${shortened(e)}`);
     group = await unpack(left[0].id);
     show();
   }
@@ -54,7 +61,7 @@
     const most = Math.max(1e-9, ...all);
     document.getElementById("scale-low").textContent = "\u2212" + most.toFixed(2);
     document.getElementById("scale-high").textContent = "+" + most.toFixed(2);
-    about.textContent = `Success rate ${percent(group.success)}, mean reward ${plain(group.reward)}, ` +
+    about.textContent = `${group.trajectories.length} trajectories. Success rate ${percent(group.success)}, mean reward ${plain(group.reward)}, ` +
       `${group.states.length} distinct observations.` +
       (group.verified ? "" : " The recorded advantages differ from those worked out here: this version computes credit otherwise.");
     place.replaceChildren(...group.trajectories.map((t, i) => column(t, i, most)));
@@ -94,18 +101,27 @@
     mark(-1);
     const body = make("tbody", "",
       line("advantage", signed(s[5]), "used by the loss"),
-      line("episode part", signed(s[6]), `group's mean reward ${plain(group.reward)}`),
-      line("step part", signed(s[7]), group.omega === 1 ? "" : `times ${group.omega}`));
+      line("episode part", signed(s[6]),
+        `reward ${plain(group.trajectories[i].reward)}, group's mean ${plain(group.reward)}`),
+      line("step part", signed(s[7]),
+        (s[8] === null ? "none" : "return \u2212 baseline") + (group.omega === 1 ? "" : `, times ${group.omega}`)));
     if (s[8] !== null) body.append(
       line("return", plain(s[8]), "discounted, from here on"),
-      line("baseline", plain(s[9]), "subtracted from the return"));
+      line("baseline", plain(s[9]), "weighted mean return of the states below"));
     const table = make("table", "sum", body);
     detail.replaceChildren(
       make("h4", "", `#${group.trajectories[i].name}, step ${n + 1}`), table,
-      make("h4", "", "Observation"), make("div", "text", group.states[s[0]][0]),
-      make("h4", "", s[3] ? "Action" : "Action (invalid)"), make("div", "text", s[1] || "(nothing)"),
-      ...(s[2] !== s[1] ? [make("h4", "", "Response"), make("div", "text", s[2])] : []),
+      make("h4", "", "Observation"), reading(group.states[s[0]][0]),
+      make("h4", "", s[3] ? "Action" : "Action (invalid)"), reading(s[1] || "(nothing)"),
+      ...(s[2] !== s[1] ? [make("h4", "", "Response"), reading(s[2])] : []),
       ...origin(s));
+  }
+
+  // A long text scrolls in its place, so that what stands below it is not pushed out of sight.
+  function reading(text) {
+    const made = make("div", "text", text);
+    made.tabIndex = 0;
+    return made;
   }
 
   function origin(s) {

@@ -64,7 +64,7 @@ class PlayOptions:
     data: Annotated[str | None, arg(aliases=["--games"])] = None
     """Data of the environment (ALFWorld: game file, folder or archive; WebShop: folder); none:
     what its variable says ($ALFWORLD_DATA, $WEBSHOP_DATA), else generated tasks."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """Seed of generated tasks and of the episode."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Most steps of the episode, at least 1; none: the environment's own."""

@@ -5,13 +5,14 @@ import json
 import logging
 import multiprocessing
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from shop import HUMAN, INSTRUCTIONS, PRODUCTS, Files, options, product
 
-from proxmo.envs.webshop import Catalog, tagger
+from proxmo.envs.webshop import Catalog, data, tagger
 from proxmo.envs.webshop.data import read_products
 from proxmo.envs.webshop.tagger import TitleNouns, WordTagger
 from proxmo.errors import InputError
@@ -75,9 +76,23 @@ def test_packed_files_are_the_same(files: Files, catalog: Catalog):
 
 
 def test_files_longer_than_what_is_read_at_a_time(files: Files, monkeypatch: pytest.MonkeyPatch):
-    path = files.write("items.json", json.dumps(PRODUCTS, indent=3))
+    path = files.write("items.json", json.dumps(PRODUCTS, indent=30) + "\n" * 20)
     monkeypatch.setattr("proxmo.envs.webshop.data._CHUNK", 7)
     assert list(read_products(path)) == PRODUCTS
+
+
+def test_a_mistake_is_told_before_the_rest_of_a_long_file_is_read(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+):
+    first, *rest = (json.dumps(each) for each in PRODUCTS * 50)
+    path = files.write("items.json", "[" + ", ".join([first.replace(":", "", 1), *rest]) + "]")
+    monkeypatch.setattr("proxmo.envs.webshop.data._CHUNK", 100)
+    read: list[bool] = []
+    more = data._Reader._more
+    monkeypatch.setattr(data._Reader, "_more", lambda self: (read.append(True), more(self))[1])
+    with pytest.raises(InputError, match="is not JSON"):
+        list(read_products(path))
+    assert len(read) <= 2
 
 
 CUT = json.dumps(PRODUCTS)
@@ -90,6 +105,8 @@ CUT = json.dumps(PRODUCTS)
         ("[", "cut short"),
         (CUT[:500], "cut short"),
         (CUT[:-1], "cut short"),
+        (CUT + "x", "'x' after its end"),
+        (CUT + CUT, r"'\[' after its end"),
         (CUT.replace('}, {"asin', '} {"asin'), "where ',' belongs"),
         ("{}", "does not hold an array"),
         ("nonsense", "does not hold an array"),
@@ -100,6 +117,7 @@ CUT = json.dumps(PRODUCTS)
         ([product("B000000001", "x") | {"asin": ["x"]}], "has no text as 'asin'"),
         ([product("B000000001", "x") | {"name": 3}], "has no text as 'name'"),
         ([product("B000000001", "x", pricing="free")], "'pricing' is 'free'"),
+        ([product("B000000001", "x", pricing="$" + "9" * 400)], "'pricing' is"),
         ([product("B000000001", "x", pricing=12)], "'pricing' is 12"),
         ([product("B000000001", "x", pricing="$1.2.3")], "'pricing' is"),
         ([product("B000000001", "x", small_description=[1])], "'small_description'"),
@@ -178,10 +196,16 @@ GOAL = {
         {"goals": [GOAL | {"goal_options": 3}], "prices": {}},
         {"goals": [GOAL | {"goal_options": {"size": 3}}], "prices": {}},
         {"goals": [GOAL | {"price_upper": "x"}], "prices": {}},
+        {"goals": [GOAL | {"price_upper": float("nan")}], "prices": {}},
+        {"goals": [GOAL | {"instruction_text": None}], "prices": {}},
+        {"goals": [GOAL | {"weight": 0}], "prices": {}},
+        {"goals": [GOAL | {"weight": float("nan")}], "prices": {}},
+        {"goals": [GOAL], "prices": {"B000000001": float("inf")}},
     ],
 )
 def test_recorded_goals_that_do_not_fit_are_refused(files: Files, content: Any):
-    with pytest.raises(InputError, match=r"does not fit|has no goals|no attributes|must be a list"):
+    told = r"does not fit|has no goals|no attributes|must be a|is not a text"
+    with pytest.raises(InputError, match=told):
         files.load(goals=files.write("goals.json", content))
 
 
@@ -200,6 +224,38 @@ def test_an_option_without_values_leaves_no_goal(files: Files):
     shop = [product("B000000001", "mug", customization_options={"size": []})]
     with pytest.raises(InputError, match="no instruction in"):
         files.load(shop, ONE)
+
+
+@pytest.mark.parametrize("names", [10, 30])
+def test_more_combinations_of_options_than_a_catalog_holds_are_refused(files: Files, names: int):
+    many = {f"option {n}": [f"value {v}" for v in range(10)] for n in range(names)}
+    shop = [product("B000000001", "mug", customization_options=options(**many))]
+    with pytest.raises(InputError, match=f"options have 1{'0' * names} combinations"):
+        files.load(shop, ONE)
+
+
+@pytest.mark.parametrize("number", [0, -1, 2.5])
+def test_a_number_of_products_that_is_none_is_refused(files: Files, number: Any):
+    with pytest.raises(InputError, match=f"num_products must be .*, got {number}"):
+        files.load(num_products=number)
+
+
+def test_a_generated_catalog_too_small_for_a_goal_says_so(tmp_path: Path):
+    with pytest.raises(InputError, match="generate more of them"):
+        Catalog.generate(0, 1, cache=tmp_path)
+
+
+def test_a_damaged_built_catalog_is_named_with_the_way_out(files: Files):
+    built = files.load().folder
+    for path in built.iterdir():
+        for cut in (False, True):
+            copied = files.folder / f"{path.name}-{cut}"
+            shutil.copytree(built, copied)
+            (copied / path.name).unlink()
+            if cut:
+                (copied / path.name).write_bytes(path.read_bytes()[:-1])
+            with pytest.raises(InputError, match="damaged"):
+                Catalog.open(copied)
 
 
 def test_damaged_archives_and_absent_files_are_refused(files: Files):

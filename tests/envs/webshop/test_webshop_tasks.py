@@ -115,5 +115,5 @@ def test_generated_catalogs_to_train_and_to_evaluate_differ():
 
 
 def test_a_generated_catalog_of_no_products_is_refused():
-    with pytest.raises(InputError, match="num_products must be >= 1"):
+    with pytest.raises(InputError, match="num_products must be a whole number >= 1"):
         Catalog.generate(0, 0)

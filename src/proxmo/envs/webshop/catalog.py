@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from array import array
 from collections import defaultdict
@@ -46,7 +47,7 @@ from proxmo.envs.webshop.tagger import Tagger, TitleNouns
 from proxmo.errors import InputError
 from proxmo.files import whole
 
-FORMAT = 1
+FORMAT = 2
 """Raised when what is in a built folder changes, or how it is computed."""
 SEED = 20261123
 """Default seed of sale prices and price caps, which WebShop draws anew in every process.
@@ -133,6 +134,8 @@ class Catalog:
         price caps; a file of recorded `goals` has its own. What is built is kept in `cache`
         (default: `webshop` in `$PROXMO_CACHE`) until a file changes.
         """
+        if num_products is not None and (not isinstance(num_products, int) or num_products < 1):
+            raise InputError(f"num_products must be a whole number >= 1, got {num_products!r}")
         paths = [
             None if path is None else Path(path).expanduser()
             for path in (items, instructions, human_instructions, goals)
@@ -156,6 +159,7 @@ class Catalog:
             source=", ".join(path.name for path in paths if path),
             pairs=pairs,
             seed=seed,
+            files=True,
             human=human_path,
             recorded=goals_path,
             on_progress=on_progress,
@@ -172,8 +176,8 @@ class Catalog:
         """A catalog of `num_products` invented products; the same for the same arguments."""
         from proxmo.envs.webshop import generator
 
-        if num_products < 1:
-            raise InputError(f"num_products must be >= 1, got {num_products}")
+        if not isinstance(num_products, int) or num_products < 1:
+            raise InputError(f"num_products must be a whole number >= 1, got {num_products!r}")
         key = ["generate", FORMAT, generator.fingerprint(), seed, num_products]
         return _built(
             _cache(cache) / _digest(key),
@@ -256,9 +260,20 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise InputError(f"{folder} holds no built catalog; make one with Catalog.load") from None
+        raise InputError(
+            f"{folder} holds no built catalog that can be read; make one with Catalog.load (a "
+            "damaged one is built again once its folder is deleted)"
+        ) from None
     if meta.get("format") != FORMAT:
         raise InputError(f"the catalog in {folder} was built by another version; build it again")
+    for name, size in meta["sizes"].items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != size:
+            raise InputError(
+                f"the catalog in {folder} is damaged: {name} is "
+                + ("not of its size" if path.is_file() else "gone")
+                + "; delete the folder, and it is built again"
+            )
     return meta
 
 
@@ -283,6 +298,7 @@ def _build(
     source: str,
     pairs: Callable[[], Iterator[Pair]],
     seed: int,
+    files: bool = False,
     human: Path | None = None,
     recorded: Path | None = None,
     on_progress: OnProgress | None = None,
@@ -323,8 +339,8 @@ def _build(
         _take_recorded(goals, recorded, prices, places)
     elif not len(goals):
         raise InputError(
-            f"no instruction in {source} is for one of the {len(places)} products; are these "
-            "files of the same catalog?"
+            f"no instruction in {source} is for one of the {len(places)} products; "
+            + ("are these files of the same catalog?" if files else "generate more of them")
         )
     else:
         goals.close(prices, rng)
@@ -332,7 +348,8 @@ def _build(
     _save_asins(folder, [encode(asin) for asin in places])
     if on_progress is not None:
         on_progress(len(places))
-    meta = {"format": FORMAT, "source": source, "products": len(places)}
+    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    meta = {"format": FORMAT, "source": source, "products": len(places), "sizes": sizes}
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
@@ -356,6 +373,8 @@ def _take_recorded(
         numbers = [places[goal["asin"]] for goal in content["goals"]]
         for asin, price in content["prices"].items():
             if asin in places:
+                if not math.isfinite(float(price)):
+                    raise ValueError(f"the price of {asin!r} is {price}")
                 prices[places[asin]] = float(price)
         if not numbers:
             raise InputError(f"{path} has no goals")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -116,6 +117,8 @@ def _prices(entry: Entry) -> tuple[list[float], str]:
         return [_NO_PRICE], f"${_NO_PRICE}"
     try:
         found = [float(Decimal(re.sub(r"[^\d.]", "", amount))) for amount in pricing.split("$")[1:]]
+        if not all(map(math.isfinite, found)):
+            raise OverflowError
         if len(found) == 1:
             return found, f"${found[0]}"
         return found[:2], f"${found[0]} to ${found[1]}"
@@ -182,7 +185,7 @@ def _members(path: Path, kind: str) -> Iterator[Any]:
             raise InputError(f"{path} does not hold {wanted} of JSON; is it the right file?")
         end = "]" if kind == "[" else "}"
         if reader.peek() == end:
-            return
+            return reader.finish()
         while True:
             member = reader.value()
             if kind == "{":
@@ -190,8 +193,21 @@ def _members(path: Path, kind: str) -> Iterator[Any]:
                 member = member, reader.value()
             yield member
             if reader.peek() == end:
-                return
+                return reader.finish()
             reader.expect(",")
+
+
+_LONGEST_MARK = len("-Infinity")
+"""An error may lie so many characters before the end only because a word is not read whole."""
+
+
+def _wrong_before(error: Exception, place: int) -> bool:
+    """Whether JSON is wrong before `place`; a text without an end is found at its beginning."""
+    return (
+        isinstance(error, json.JSONDecodeError)
+        and error.pos < place
+        and not error.msg.startswith("Unterminated string")
+    )
 
 
 class _Reader:
@@ -233,10 +249,24 @@ class _Reader:
                     self._at = end
                     return value
             except (ValueError, RecursionError) as error:
-                if not self._more():
+                # What is wrong before the end stays wrong, however much more is read.
+                if _wrong_before(error, len(self._text) - _LONGEST_MARK) or not self._more():
                     raise InputError(
                         f"{self._path} is not JSON or is cut short: {error}"
                     ) from error
+
+    def finish(self) -> None:
+        """Read past the last bracket; what else comes is an error, as is a damaged end."""
+        self.character()
+        while True:
+            match = _SPACE.match(self._text, self._at)
+            assert match is not None
+            self._at = match.end()
+            if self._at < len(self._text):
+                found = self._text[self._at]
+                raise InputError(f"{self._path} is not JSON: {found!r} after its end")
+            if not self._more():
+                return
 
     def _more(self) -> bool:
         chunk = self._stream.read(_CHUNK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -24,6 +25,8 @@ SHUFFLE_SEED = 233
 """Seed with which WebShop puts its goals in order."""
 NO_CAP = 1_000_000.0
 """Price cap of a goal that has none."""
+_MOST = 1 << 31
+"""More goals than any real catalog has; the official full one has a few million."""
 _CAPS = [10.0 * step for step in range(1, 100)]
 
 
@@ -60,6 +63,7 @@ class GoalWriter:
         self._counts = array("q")
         self._attributes: list[list[str]] = []
         self._synthetic = True
+        self._total = 0
 
     def __len__(self) -> int:
         return sum(self._counts)
@@ -76,6 +80,12 @@ class GoalWriter:
         if not attributes:
             raise InputError(f"product {asin!r} has an instruction without attributes")
         count = prod(len(values) for values in product.options.values())
+        self._total += count
+        if self._total > _MOST:
+            raise InputError(
+                f"product {asin!r}: its options have {count} combinations, each a goal, and a "
+                f"catalog holds {_MOST} goals at most; shorten its 'customization_options'"
+            )
         self._add(number, [text, attributes, None], count)
 
     def add_human(self, number: int, product: Product, entries: Any) -> None:
@@ -113,18 +123,29 @@ class GoalWriter:
     def close_with(self, recorded: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> None:
         """Take the goals as they were recorded; `numbers` are those of their products."""
         self._products, self._counts = array("i", numbers), array("q", [1] * len(numbers))
+        caps: list[float] = []
+        weights: list[float] = []
         for goal in recorded:
             what = f"the recorded goal for {goal['asin']!r}: "
             attributes = texts(goal["attributes"], f"{what}'attributes'")
             if not attributes:
                 raise InputError(f"{what}it has no attributes")
+            told = goal["instruction_text"]
+            if not isinstance(told, str):
+                raise InputError(f"{what}its 'instruction_text' is not a text")
+            cap, weight = float(goal["price_upper"]), float(goal["weight"])
+            if math.isnan(cap) or not 0 < weight < math.inf:
+                raise InputError(
+                    f"{what}'price_upper' must be a number and 'weight' a number > 0, got "
+                    f"{cap} and {weight}"
+                )
+            caps.append(cap)
+            weights.append(weight)
             options = goal["goal_options"]
             texts([*options, *options.values()] if isinstance(options, dict) else options, what)
-            record = [str(goal["instruction_text"]), attributes, options]
+            record = [told, attributes, options]
             self._records.append(json.dumps(record).encode())
         self._records.close()
-        caps = [float(goal["price_upper"]) for goal in recorded]
-        weights = [float(goal["weight"]) for goal in recorded]
         self._save(np.array(caps), np.array(weights), told=True)
         self._save_order(np.arange(len(numbers), dtype=np.uint32))
 

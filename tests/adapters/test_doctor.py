@@ -1,4 +1,8 @@
-"""What `proxmo doctor` says; the frameworks themselves need not be installed."""
+"""What `proxmo doctor` says, and which versions of a framework are taken."""
+
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +70,39 @@ def test_an_untested_version_is_refused_with_both_ways_out(monkeypatch):
 def test_a_build_label_does_not_make_a_version_unknown(monkeypatch):
     installed(monkeypatch, verl="0.9.1+cu130")
     assert versions.check_version("verl") == "0.9.1+cu130"
+
+
+@pytest.mark.parametrize("framework", ["trl", "openenv"])
+def test_the_doctor_finds_all_well_where_the_framework_is(framework, capsys):
+    pytest.importorskip(framework)
+    assert cli.main(["doctor", framework]) == 0
+    assert "BAD" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("version", "taken"),
+    [
+        ("0.9.1", True),
+        ("0.9.12", True),
+        ("0.9.1.post1", True),
+        ("0.9.0", False),  # older than what was tested
+        ("0.9", False),
+        ("0.10.1", False),
+        ("1.9.1", False),
+        ("0.9.1rc1", False),
+        ("0.9.2.dev0", True),
+    ],
+)
+def test_what_is_taken_begins_with_what_was_tested_and_ends_with_its_series(version, taken):
+    assert versions.is_tested("verl", version) is taken
+
+
+@pytest.mark.parametrize("package", versions.TESTED)
+def test_the_extras_take_the_versions_that_the_adapters_take(package):
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extra = project["optional-dependencies"][package]
+    [ends] = [m for line in extra if (m := re.match(rf"{package}>=([\d.]+),<([\d.]+)", line))]
+    tested = versions.TESTED[package]
+    assert [int(n) for n in f"{ends[1]}.0".split(".")][:3] == [int(n) for n in tested.split(".")]
+    major, minor, _ = tested.split(".")
+    assert ends[2] == f"{major}.{int(minor) + 1}"

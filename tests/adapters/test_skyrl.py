@@ -1,6 +1,9 @@
 """The real SkyRL on CPU: its generator, its trainer's batch and advantages, our environment."""
 
 import asyncio
+import re
+import shlex
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,9 +14,11 @@ import torch
 from byte_tokenizer import byte_tokenizer
 from skyrl.train.config import SkyRLTrainConfig
 from skyrl.train.generators.utils import prepare_generator_input
+from skyrl.train.utils import validate_cfg
 from toy_env import COLOURS, Script, register_toy
 
 import proxmo
+from proxmo import cli
 from proxmo.adapters.skyrl.columns import COLUMN
 from proxmo.adapters.skyrl.data import task_rows
 from proxmo.adapters.skyrl.environment import register_environment
@@ -186,3 +191,30 @@ def test_rows_of_another_environment_are_refused():
     trainer = trainer_of(config(), byte_tokenizer())
     with pytest.raises(InputError, match="env_class=proxmo"):
         trainer.postprocess_generator_output({"is_last_step": [True], "env_metrics": [{}]}, ["u0"])
+
+
+def test_the_command_of_the_docs_is_one_that_skyrl_accepts(monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    page = (Path(__file__).parents[2] / "docs" / "adapters_skyrl.md").read_text()
+    [command] = re.findall(r"python -m proxmo\.adapters\.skyrl\.main (.*?)\n```", page, re.DOTALL)
+    cfg = SkyRLTrainConfig.from_cli_overrides(shlex.split(command.replace("\\\n", " ")))
+    check_config(cfg)
+    validate_cfg(cfg)
+    written = re.findall(r"--out (\S+)", page)
+    assert [*cfg.data.train_data, *cfg.data.val_data] == written
+
+
+def test_the_doctor_finds_all_well(capsys):
+    assert cli.main(["doctor", "skyrl"]) == 0
+    assert "BAD" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["alfworld", "webshop"])
+def test_the_environments_of_proxmo_are_played(name):
+    cfg, tokenizer = config("generator.max_input_length=100000"), byte_tokenizer()
+    rows = task_rows(place_tasks(name, "train", count=1), max_steps=2)
+    output, uids = generate(cfg, tokenizer, rows, ["<action>look</action>"])
+    assert len(uids) == 4 * 2
+    columns = [metrics[COLUMN] for metrics in output["env_metrics"]]
+    assert all(column["observation"] for column in columns)
+    trainer_of(cfg, tokenizer).postprocess_generator_output(output, uids)

@@ -20,8 +20,6 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 import proxmo
 from proxmo.errors import InputError, ProxmoError
 
-LOSSES = ("dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo")
-
 
 @pytest.fixture(autouse=True)
 def _one_thread():
@@ -70,10 +68,10 @@ def same(a, b):
 def test_the_loss_types_tried_here_are_all_that_trl_offers():
     source = inspect.getsource(GRPOTrainer._compute_loss)
     branches = re.findall(r"self.loss_type (?:==|in) (.*):", source)
-    assert set(re.findall(r'"(\w+)"', " ".join(branches))) == set(LOSSES)
+    assert set(re.findall(r'"(\w+)"', " ".join(branches))) == set(tiny_trl.LOSSES)
 
 
-@pytest.mark.parametrize("loss_type", LOSSES)
+@pytest.mark.parametrize("loss_type", tiny_trl.LOSSES)
 def test_every_loss_type_trains_on_the_advantages_of_proxmo(loss_type, tmp_path):
     options = {"loss_type": loss_type}
     trainer = tiny_trl.trainer(tmp_path, options=options, **tiny_trl.PLAYED)
@@ -325,22 +323,32 @@ def test_generation_by_vllm_goes_through_trl_with_its_logprobs(tmp_path):
     assert "importance_sampling_ratio" in output
 
 
-def test_two_processes_share_groups_and_see_one_batch(tmp_path):
-    """Groups span the processes; generation is in lockstep though episodes differ in length."""
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """What each of two processes saw, of every loss type, started as users start them."""
+    folder = tmp_path_factory.mktemp("processes")
     ended = subprocess.run(
         [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc-per-node", "2", str(Path(__file__).with_name("trl_processes.py"))),
-            str(tmp_path),
+            *(sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"),
+            *("--num_processes", "2", "--num_machines", "1", "--main_process_port", "0"),
+            *("--mixed_precision", "no", "--dynamo_backend", "no"),
+            *(str(Path(__file__).with_name("trl_processes.py")), str(folder)),
         ],
+        # The launcher's --cpu wants MPI; this leaves its own launcher, on CPU.
         env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=280,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
-    one, other = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+
+
+@pytest.mark.parametrize("loss_type", tiny_trl.LOSSES)
+def test_two_processes_share_groups_and_see_one_batch(loss_type, processes):
+    """Groups span the processes; generation is in lockstep though episodes differ in length."""
+    one, other = (seen[loss_type] for seen in processes)
     assert one["calls"] == other["calls"]
     assert one["widths"] == other["widths"]
     # Per update: three turns with prompts, and the round in which nobody has one.
@@ -348,6 +356,8 @@ def test_two_processes_share_groups_and_see_one_batch(tmp_path):
     assert other["asked"] == [2, 0, 0, 0] * 2
     assert other["widths"] == [2] * 6
     assert one["weight"] == other["weight"]
+    assert one["before"] == other["before"]
+    assert one["weight"] != one["before"]
     for batches in zip(one["batches"], other["batches"], strict=True):
         tasks = [task for batch in batches for task in batch["tasks"]]
         assert len(tasks) == tiny_trl.GROUP
@@ -359,6 +369,8 @@ def test_two_processes_share_groups_and_see_one_batch(tmp_path):
             width = len(batch["advantages"][0])
             expected = spread(own, batch["turns"], batch["mask"], width)
             np.testing.assert_allclose(batch["advantages"], expected, atol=1e-6)
+            # Shuffled on the way to the loss.
+            assert sorted(batch["in_the_loss"]) == sorted(batch["advantages"])
     assert one["logged"] == other["logged"]
     assert len(one["logged"]) == tiny_trl.GROUP
     whole = [
@@ -367,6 +379,17 @@ def test_two_processes_share_groups_and_see_one_batch(tmp_path):
         for line, turns in zip(batch["advantages"], batch["turns"], strict=True)
     ]
     assert one["logged"] == pytest.approx(whole, abs=1e-6)
+
+
+def test_grpo_gives_the_advantages_of_trl_itself_in_two_processes(processes):
+    for seen in processes:
+        run = seen["credit=grpo"]
+        batch = run["batches"][-1]
+        assert max(map(abs, run["of_trl"])) > 0.1
+        expected = np.array(run["of_trl"])[:, None] * np.array(
+            [row + [0] * (len(batch["advantages"][0]) - len(row)) for row in batch["mask"]]
+        )
+        np.testing.assert_allclose(batch["advantages"], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from verifiers.v1.episode import GroupInfo
 from verifiers.v1.trace import AgentInfo, Reward, TraceTask
 
 import proxmo
+from proxmo import cli
 from proxmo.adapters.verifiers import assign_advantages
 from proxmo.errors import InputError
 
@@ -137,3 +138,8 @@ def test_messages_between_two_turns_are_one_observation():
 def test_what_credit_needs_is_asked_for(episodes, message):
     with pytest.raises(InputError, match=message):
         assign_advantages(episodes, proxmo.ProxMO())
+
+
+def test_the_doctor_finds_all_well(capsys):
+    assert cli.main(["doctor", "verifiers"]) == 0
+    assert "BAD" not in capsys.readouterr().out

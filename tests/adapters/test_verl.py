@@ -16,6 +16,7 @@ from transformers import Qwen2Config
 from verl_run import cpu_overrides, credit, play, sample, trainer_of, verl_config
 
 import proxmo
+from proxmo import cli
 from proxmo.adapters.tasks import place_tasks
 from proxmo.adapters.verl.data import task_rows
 from proxmo.errors import InputError
@@ -135,6 +136,21 @@ def test_a_row_holds_the_window_prompt_and_the_sampled_tokens(queue, model):
     clear(batch)
 
 
+@pytest.mark.parametrize("name", ["alfworld", "webshop"])
+def test_the_environments_of_proxmo_are_played(queue, model, name):
+    overrides = ["+proxmo.max_steps=2", "data.max_prompt_length=100000"]
+    config = verl_config(*cpu_overrides(model, *overrides))
+    worker = play(config, ["look"], task_rows(place_tasks(name, "train", count=1)))
+    trainer = trainer_of(config, worker.tokenizer)
+    batch = sample(trainer, groups=1)
+    assert len(batch) == 4 * 2
+    credit(trainer, batch)
+    extra, advantages = fetched(batch, "extra_fields", "advantages")
+    assert all(fields["proxmo"]["observation"] for fields in extra.tolist())
+    assert all(row.isfinite().all() for row in advantages)
+    clear(batch)
+
+
 def test_an_environment_that_fails_at_once_keeps_its_place_and_trains_nothing(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS))
     rows = task_rows(
@@ -217,3 +233,13 @@ def test_verl_loads_the_plugin_by_itself_in_ray_workers_too(queue):
         ]
 
     assert ray.get(registered.remote()) == [True, True, True]
+
+
+def test_the_doctor_finds_all_well(capsys, monkeypatch):
+    assert cli.main(["doctor", "verl"]) == 0
+    told = capsys.readouterr().out
+    assert "BAD" not in told
+    assert "ok  trainer proxmo_sync" in told
+    monkeypatch.setenv("VERL_USE_EXTERNAL_PLUGINS", "none")
+    assert cli.main(["doctor", "verl"]) == 1
+    assert "leaves proxmo out; unset it" in capsys.readouterr().out

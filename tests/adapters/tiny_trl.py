@@ -14,6 +14,8 @@ from proxmo.policies.builtin import train_tokenizer
 
 TURNS = 3
 GROUP = 4
+LOSSES = ("dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo")
+"""Every `loss_type` of TRL; a test reads in its source that there is no other."""
 
 
 def tasks(count=4, seed=0):

@@ -1,4 +1,4 @@
-"""What each of two processes does in test_trl.py: train, and write down what it saw."""
+"""What each of two processes does in test_trl.py: train by every loss, and tell what it saw."""
 
 import json
 import os
@@ -6,13 +6,17 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import pytest
 import tiny_trl
+from accelerate import PartialState
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 
 class Together(tiny_trl.Watched):
     """Generates in lockstep, as with vLLM, DeepSpeed and FSDP, and counts the calls."""
 
     calls = 0
+    of_trl: list = []  # noqa: RUF012 (replaced, not added to)
 
     def __init__(self, *args, **options):
         self.asked, self.widths = [], []
@@ -31,15 +35,28 @@ class Together(tiny_trl.Watched):
         self.widths.append(len(prompt_ids))
         return super()._generate_single_turn(prompt_ids, *args, **kwargs)
 
+    def _generate_and_score_completions(self, inputs):
+        with pytest.MonkeyPatch.context() as patch:
+            scored = GRPOTrainer._generate_and_score_completions
 
-def main(folder: Path) -> None:
+            def keep(trainer, rows):
+                output = scored(trainer, rows)
+                self.of_trl = output["advantages"].tolist()
+                return output
+
+            patch.setattr(GRPOTrainer, "_generate_and_score_completions", keep)
+            return super()._generate_and_score_completions(inputs)
+
+
+def train(folder: Path, credit: str, **options) -> dict:
+    """Train for two updates; returns what there is to compare, in plain lists and numbers."""
     # A group of four is two rows here and two rows there, where episodes are shorter.
     turns = tiny_trl.TURNS - 2 * int(os.environ["RANK"])
     arguments = {**tiny_trl.PLAYED, "environment": partial(tiny_trl.Paying, max_steps=turns)}
-    options = {"per_device_train_batch_size": 2}
-    trainer = tiny_trl.trainer(folder / "out", Together, options=options, **arguments)
+    options = {"per_device_train_batch_size": 2, **options}
+    trainer = tiny_trl.trainer(folder, Together, credit=credit, options=options, **arguments)
+    before = weight(trainer)
     trainer.train()
-    rank = trainer.accelerator.process_index
     batches = [
         {
             "steps": [
@@ -50,17 +67,36 @@ def main(folder: Path) -> None:
             "turns": [row.turns for row in rows],
             "mask": [row.mask for row in rows],
             "advantages": output["advantages"].tolist(),
+            "in_the_loss": inputs["advantages"].tolist(),
         }
-        for episodes, rows, output, _ in trainer.batches
+        for (episodes, rows, output, _), (_, inputs) in zip(
+            trainer.batches, trainer.seen, strict=True
+        )
     ]
-    seen = {"batches": batches, "calls": trainer.calls}
-    seen |= {"widths": trainer.widths, "asked": trainer.asked}
-    seen["logged"] = list(trainer._logs["advantages"])
-    seen["weight"] = sum(float(p.detach().double().sum()) for p in trainer.model.parameters())
-    (folder / f"{rank}.json").write_text(json.dumps(seen))
+    return {
+        "batches": batches,
+        "calls": trainer.calls,
+        "widths": trainer.widths,
+        "asked": trainer.asked,
+        "of_trl": trainer.of_trl,
+        "logged": list(trainer._logs["advantages"]),
+        "before": before,
+        "weight": weight(trainer),
+    }
+
+
+def weight(trainer) -> float:
+    return sum(float(p.detach().double().abs().sum()) for p in trainer.model.parameters())
+
+
+def main(folder: Path) -> None:
+    seen = {loss: train(folder / loss, "proxmo", loss_type=loss) for loss in tiny_trl.LOSSES}
+    seen["credit=grpo"] = train(folder / "trl", "grpo", scale_rewards="batch")
+    (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(seen))
     # Gloo's threads may abort a process that leaves while the other still writes to it.
-    trainer.accelerator.wait_for_everyone()
-    trainer.accelerator.end_training()
+    state = PartialState()
+    state.wait_for_everyone()
+    state.destroy_process_group()
 
 
 if __name__ == "__main__":

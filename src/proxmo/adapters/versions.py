@@ -6,6 +6,7 @@ Loads none of them: versions are read from installed metadata.
 from __future__ import annotations
 
 import os
+import re
 from importlib import metadata
 
 from proxmo.errors import InputError
@@ -20,8 +21,8 @@ TESTED = {
 """Distribution -> version against which the adapter's tests ran.
 
 Adapters reach into parts of a framework that it may change with any release, and an error is
-better than advantages that end up in the wrong place: only releases of the same series, such
-as 0.9, are taken without asking.
+better than advantages that end up in the wrong place: only this release and later ones of its
+series, such as 0.9, are taken without asking. The ranges of the extras say the same.
 """
 
 OVERRIDE = "PROXMO_ALLOW_UNTESTED"
@@ -37,8 +38,17 @@ def installed_version(package: str) -> str | None:
 
 
 def is_tested(package: str, version: str) -> bool:
-    """Whether `version` is of the series that was tested."""
-    return version.split(".")[:2] == TESTED[package].split(".")[:2]
+    """Whether `version` is the release that was tested, or a later one of its series."""
+    least, found = _release(TESTED[package]), _release(version)
+    early = found == least and re.search(r"\d\.?(a|b|rc|dev)\d", version) is not None
+    return found[:2] == least[:2] and found >= least and not early
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a version's release, three of them: 0.9.1 of 0.9.1+cu130 and 0.9.1rc1."""
+    stated = re.match(r"\d+(\.\d+)*", version)
+    numbers = [int(number) for number in stated[0].split(".")] if stated else []
+    return (*numbers, 0, 0, 0)[:3]
 
 
 def is_allowed(package: str) -> bool:

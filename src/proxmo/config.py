@@ -126,7 +126,7 @@ class RolloutConfig:
 class OptimConfig:
     """The loss and the optimizer."""
 
-    updates: Annotated[Count, arg(aliases=["--updates"])] = 18
+    updates: Annotated[Count, arg(aliases=["--updates"])] = 30
     """Policy updates in all."""
     learning_rate: PositiveFloat | None = None
     """AdamW's step; none: 1e-6 for full-size models (paper), 1e-5 with LoRA, 3e-4 built-in."""
@@ -161,7 +161,7 @@ class RunConfig:
     """Updates between checkpoints."""
     keep_checkpoints: Positive = 2
     """Checkpoints kept; older ones are deleted."""
-    eval_every: Count = 6
+    eval_every: Count = 10
     """Updates between evaluations; 0 evaluates only before and after."""
     eval_tasks: Count = 128
     """Tasks of an evaluation; 0: the whole split."""

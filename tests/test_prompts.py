@@ -92,3 +92,29 @@ def test_guidance_comes_before_the_task_and_is_told_in_both_contexts(style):
     ):
         assert "Be quick.\n\n" in text
         assert "win" not in text[: text.index("Be quick.")]
+
+
+SHOP = "Page 1 [SEP] B0N1C5U30D [SEP] USB hub, model AB12 [SEP] B09QQP3356 [SEP] B0N1C5U30D"
+
+
+def test_numbered_prompts_count_the_articles_of_an_observation():
+    prompter = Prompter("numbered")
+    shown = "Page 1 [SEP] #1 [SEP] USB hub, model AB12 [SEP] #2 [SEP] #1"
+    assert prompter.opening("buy a hub", SHOP, []) == shown
+    assert prompter.following(SHOP, []) == shown
+    assert prompter.window("buy", [(SHOP, "click[B09QQP3356]")], SHOP, []) == (
+        f"Your task is to: buy\n\n{shown}\n> click[#2]\n{shown}"
+    )
+
+
+@pytest.mark.parametrize(
+    "action", ["click[B09QQP3356]", "click[B0N1C5U30D]", "search[red #2 mug]", "click[Buy Now]"]
+)
+def test_numbered_responses_name_the_article_that_stands_there(action):
+    prompter = Prompter("numbered")
+    assert prompter.parse(prompter.response("", action, SHOP), SHOP) == (action, True)
+
+
+def test_a_number_that_no_article_has_is_left_as_it_is():
+    assert Prompter("numbered").parse("click[#3]", SHOP) == ("click[#3]", True)
+    assert Prompter("numbered").parse("click[#1]", "Instruction") == ("click[#1]", True)

@@ -61,17 +61,17 @@ class PolicyConfig:
     context: Literal["auto", "window", "conversation"] = "auto"
     """`window`: each step its own prompt; `conversation`: one growing dialogue;
     `auto`: conversation for the built-in policy, window for others (the paper's)."""
-    prompt: Literal["auto", "compact", "think"] = "auto"
+    prompt: Literal["auto", "compact", "numbered", "think"] = "auto"
     """`think`: the paper's <think>…</think><action>…</action>; `compact`: the bare action;
-    `auto`: compact for the built-in policy, think for others."""
+    `numbered`: the same with article numbers as #1, #2, …; `auto`: the model's own, else think."""
     history: Count | None = None
     """Past turns in a window prompt, at least 0; none: the model's own, else 2 (paper)."""
     max_prompt_tokens: Positive | None = None
     """Longest prompt of a window step, whose start is cut, or whole conversation, which then
     ends; none: the model's own, else the environment's (ALFWorld: 2048, WebShop: 4096)."""
     max_response_tokens: Positive | None = None
-    """Most tokens of one response; none: the model's own, else 16 for compact prompts and 512
-    for think (paper)."""
+    """Most tokens of one response; none: the model's own, else 512 for think prompts (paper)
+    and 16 for others."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of computation; `auto`: bfloat16 on a GPU and on a CPU that has instructions for
     it, else float32. Weights that are trained are kept in float32 either way: bfloat16 cannot
@@ -188,6 +188,9 @@ class SftConfig:
     Both warm up over a tenth of the training and then fall along a cosine."""
     batch_tokens: Positive = 2048
     """Padded tokens per optimizer step."""
+    stretch: Positive = 512
+    """Tokens of the stretches in which longer demonstrations are learnt first, before they are
+    learnt whole: a model made from nothing learns to copy in short texts, and hardly in long."""
     observation_weight: Annotated[float, Field(ge=0)] = 0.5
     """Weight of an observation's tokens in the loss, an action's being 1: reading teaches
     a model made from nothing what the words mean."""

@@ -1,9 +1,10 @@
 """Observation and history to the text a policy reads; its response to an action.
 
-Two styles. `think` is the paper's: reason inside <think></think>, answer inside
+Three styles. `think` is the paper's: reason inside <think></think>, answer inside
 <action></action>, with the admissible actions listed. `compact` is bare: the policy reads
 observations and writes actions, nothing else, which is what a small model trained on the
-environment itself needs.
+environment itself needs. `numbered` is compact with article numbers, such as B0N1C5U30D, read
+and written as #1, #2 and so on, in the order in which the observation shows them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-PromptStyle = Literal["compact", "think"]
+PromptStyle = Literal["compact", "numbered", "think"]
+
+_ARTICLE = re.compile(r"\b[A-Z](?=[A-Z]*[0-9])[A-Z0-9]{7,}\b")
+_NUMBER = re.compile(r"(?<=\[)#([0-9]+)(?=\])")
 
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 _ACTION = re.compile(r"<action>(.*?)</action>", re.DOTALL)
@@ -43,13 +47,15 @@ class Prompter:
     ) -> str:
         """The first message of a conversation."""
         told = _paragraph(guidance)
-        if self.style == "compact":
-            return told + observation
+        if self.style != "think":
+            return told + self._shown(observation)
         return f"{_RULES}\n\n{told}{_task(goal)}{_situation(observation, actions)}"
 
     def following(self, observation: str, actions: Sequence[str]) -> str:
         """A later message of a conversation: only what the last action changed."""
-        return observation if self.style == "compact" else _situation(observation, actions)
+        if self.style != "think":
+            return self._shown(observation)
+        return _situation(observation, actions)
 
     def window(
         self,
@@ -67,9 +73,11 @@ class Prompter:
         recent = past[len(past) - self.history :] if 0 < self.history < len(past) else past
         if self.history == 0:
             recent = []
-        if self.style == "compact":
-            told = "".join(f"{seen}\n> {done}\n" for seen, done in recent)
-            return f"{_paragraph(guidance)}{_task(goal)}{told}{observation}"
+        if self.style != "think":
+            told = "".join(
+                f"{self._shown(seen)}\n> {self.response('', done, seen)}\n" for seen, done in recent
+            )
+            return f"{_paragraph(guidance)}{_task(goal)}{told}{self._shown(observation)}"
         told = "".join(
             f"Observation {turn}: {seen}\nAction {turn}: {done}\n"
             for turn, (seen, done) in enumerate(recent, start=len(past) - len(recent) + 1)
@@ -79,10 +87,13 @@ class Prompter:
         rules = f"{_RULES}\n\n{_paragraph(guidance)}"
         return f"{rules}{_task(goal)}{told}{_situation(observation, actions)}"
 
-    def response(self, thought: str, action: str) -> str:
-        """The response that says `action` after `thought`: what `parse` reads."""
+    def response(self, thought: str, action: str, observation: str = "") -> str:
+        """The response that says `action` after `thought` to `observation`: what `parse` reads."""
         if self.style == "compact":
             return action
+        if self.style == "numbered":
+            numbers = {article: f"#{n}" for n, article in enumerate(_articles(observation), 1)}
+            return _ARTICLE.sub(lambda found: numbers.get(found[0], found[0]), action)
         return f"<think>{thought}</think><action>{action}</action>"
 
     def example(self, goal: str, observation: str, turns: Sequence[tuple[str, str, str]]) -> str:
@@ -95,21 +106,35 @@ class Prompter:
             lines += [self.response(thought, action), self.following(seen, ())]
         return "\n".join(lines)
 
-    def parse(self, response: str) -> tuple[str, bool]:
-        """The action in a response, and whether the response keeps to the format.
+    def parse(self, response: str, observation: str = "") -> tuple[str, bool]:
+        """The action in a response to `observation`, and whether it keeps to the format.
 
         A `think` response needs both its parts; observations that it goes on to invent, and
         what it would do then, are left out. What cannot be parsed is sent as it is, cut
         to its end, so that the environment answers it as it answers any nonsense.
         """
-        if self.style == "compact":
+        if self.style != "think":
             action = response.strip()
+            if self.style == "numbered":
+                articles = dict(enumerate(_articles(observation), 1))
+                action = _NUMBER.sub(lambda found: articles.get(int(found[1]), found[0]), action)
             return action, bool(action)
         response = _INVENTED.sub("", response)
         found = _ACTION.findall(response)
         if not found:
             return response.strip()[-100:], False
         return found[-1].strip(), _THOUGHT.search(response) is not None
+
+    def _shown(self, observation: str) -> str:
+        """The observation as it is read without the paper's frame."""
+        return (
+            self.response("", observation, observation) if self.style == "numbered" else observation
+        )
+
+
+def _articles(observation: str) -> list[str]:
+    """Article numbers in an observation, each once, in the order in which they stand there."""
+    return list(dict.fromkeys(_ARTICLE.findall(observation)))
 
 
 def _paragraph(guidance: str) -> str:

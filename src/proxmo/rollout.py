@@ -161,7 +161,10 @@ def rollout(
             if response.stop == "full":
                 episodes[row].run_out()
             else:
-                episodes[row].act(prompt, response, *policy.prompter.parse(response.text))
+                action, well_formed = policy.prompter.parse(
+                    response.text, episodes[row].observation
+                )
+                episodes[row].act(prompt, response, action, well_formed)
         tokens += sum(len(response.response_ids) for response in responses)
         if on_progress is not None:
             ended = [episode for episode in episodes if episode.ended]

@@ -30,16 +30,6 @@ def test_other_texts_fall_into_words_though_numbers_follow_some():
     ]
 
 
-def test_an_article_number_is_read_in_pairs_whether_it_was_seen_or_not():
-    tokenizer = train_tokenizer(SHOP, 500, numbered_things=False)
-    expected = ["B0", "N1", "C5", "U3", "0D"]
-    assert pieces(tokenizer, "B0N1C5U30D") == expected
-    for around in ("click[{}]", "$1 [SEP] {} [SEP] mug"):
-        read = pieces(tokenizer, around.format("B0N1C5U30D"))
-        start = read.index("B0")
-        assert read[start : start + 5] == expected
-
-
 @pytest.mark.parametrize("numbered", [True, False])
 def test_no_text_is_unknown(numbered):
     tokenizer = train_tokenizer(HOUSE, 400, numbered_things=numbered)

@@ -11,7 +11,7 @@ from proxmo.errors import InputError
 from proxmo.policies.builtin import make_model, train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
 from proxmo.training import sft
-from proxmo.training.sft import cold_start, demonstrate, fine_tune, lesson
+from proxmo.training.sft import cold_start, demonstrate, fine_tune, lesson, stretches
 from proxmo.types import Context
 
 SMALL = SftConfig(demonstrations=6, vocabulary=400, batch_tokens=4096)
@@ -73,6 +73,43 @@ def test_actions_count_1_observations_less_and_stumbles_nothing(alfworld, tasks,
     assert (weights == 1.0).sum() == said(turn for turn in turns if turn.learnt)
     assert (weights == 0.0).sum() == said(turn for turn in turns if not turn.learnt)
     assert not any(row.response_mask[0] for row in rows)
+
+
+def test_long_episodes_are_first_learnt_in_stretches(alfworld, tasks):
+    episodes = demonstrate(alfworld, tasks, seed=0)
+    policy = fitted(episodes)
+    rows = lesson(policy, episodes, observation_weight=0.5)
+    lengths = sorted(map(len, rows))
+    config = dataclasses.replace(SMALL, stretch=lengths[len(lengths) // 2])
+    drawn = stretches(policy, episodes, rows, config)
+    assert 0 < len(drawn) <= sum(length > config.stretch for length in lengths)
+    texts = [row.tokens.tolist() for row in rows]
+    for row in drawn:
+        assert len(row) <= config.stretch
+        assert (row.advantages == 1.0).any()
+        # What follows the first token, the first of a turn, stands so in an episode.
+        part = row.tokens.tolist()[1:]
+        assert any(part == text[i : i + len(part)] for text in texts for i in range(len(text)))
+    assert stretches(policy, episodes, rows, dataclasses.replace(SMALL, stretch=10**6)) == []
+
+
+def test_generated_demonstrations_are_divided_among_worlds(alfworld, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        type(alfworld),
+        "load_tasks",
+        lambda self, split, path, seed, count: asked.append((seed, count)) or list(range(count)),
+    )
+    monkeypatch.setattr(sft, "demonstrate", lambda spec, tasks, **_: asked.append(tasks) or [])
+    spec = dataclasses.replace(alfworld, worlds=3)
+    with pytest.raises(InputError):
+        sft.make_policy(spec, None, dataclasses.replace(SMALL, demonstrations=8, seed=5))
+    assert asked[:3] == [(5, 3), (6, 3), (7, 2)]
+    assert sorted(asked[3]) == [0, 0, 0, 1, 1, 1, 2, 2]
+    asked.clear()
+    with pytest.raises(InputError):
+        sft.make_policy(spec, "some/data", dataclasses.replace(SMALL, demonstrations=8))
+    assert asked[0] == (0, 8)  # what is there is all there is
 
 
 def test_fine_tuning_lowers_the_loss_on_actions(alfworld, tasks):

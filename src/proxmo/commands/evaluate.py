@@ -72,7 +72,7 @@ class EvaluateOptions:
     """Name of the GGUF file inside the folder or repository `model`."""
     context: Literal["auto", "window", "conversation"] = "auto"
     """How the model sees the past; `auto`: as it was trained, else the paper's window."""
-    prompt: Literal["auto", "compact", "think"] = "auto"
+    prompt: Literal["auto", "compact", "numbered", "think"] = "auto"
     """Format of prompt and response; `auto`: as it was trained, else the paper's think."""
     history: Annotated[int, Field(ge=0)] | None = None
     """Past turns in a window prompt, at least 0; none: the model's own, else 2 (paper)."""
@@ -81,8 +81,8 @@ class EvaluateOptions:
     ends; none: the model's own, else the environment's, 8192 where examples are told. A server
     has a limit of its own."""
     max_response_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Most tokens of one response; none: the model's own, else 16 for compact prompts and 512
-    for think (paper)."""
+    """Most tokens of one response; none: the model's own, else 512 for think prompts (paper)
+    and 16 for others."""
     method: Literal["zero-shot", "react", "reflexion"] = "zero-shot"
     """`zero-shot`: the task alone, as in training; `react`: after examples of thoughts and
     actions; `reflexion`: as react, and a task that failed is tried again, after the model has
@@ -204,7 +204,7 @@ def _policy(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> Iterator[Pol
         timeout=options.request_timeout,
         retries=options.retries,
         max_response_tokens=options.max_response_tokens
-        or (16 if prompter.style == "compact" else 512),
+        or (512 if prompter.style == "think" else 16),
     )
     policy = EndpointPolicy(
         endpoint,

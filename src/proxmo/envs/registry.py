@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from proxmo.envs.base import Expert, TaskSet, TextEnv
 from proxmo.errors import InputError
@@ -51,6 +51,11 @@ class EnvSpec:
     numbered_things: bool = False
     """Whether its texts are phrases about numbered things ("cabinet 12"), which a tokenizer of
     its own then keeps in one piece."""
+    prompt: Literal["compact", "numbered"] = "compact"
+    """How the policy that a cold start makes reads and writes; see `proxmo.prompts`."""
+    worlds: int = 1
+    """Seeds among which generated demonstrations are divided. More than one where a seed makes a
+    world, such as a catalog, that a policy could learn by heart."""
     data_variable: str | None = None
     """Environment variable that names the data where the user does not."""
 
@@ -163,6 +168,8 @@ register(
         prompt_tokens=4096,
         demonstrations=3000,
         vocabulary=4096,
+        prompt="numbered",
+        worlds=4,
         data_variable="WEBSHOP_DATA",
     )
 )

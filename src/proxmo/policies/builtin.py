@@ -13,14 +13,6 @@ PAD, END, ACT = "<|pad|>", "<|end|>", "<|act|>"
 
 _NUMBERED = re.compile(r"\b([a-z]+) [0-9]+\b")
 
-# Every two characters of a word of at least six capitals and digits, such as the article number
-# B0N1C5U30D. Every task has others: in pairs, they are copied alike whether they were in the
-# texts or not.
-_CODE_PAIR = (
-    r"(?:(?<=\b)(?=[A-Z0-9]{6})|(?<=\b[A-Z0-9]{2})(?=[A-Z0-9]{4})"
-    r"|(?<=\b[A-Z0-9]{4})|(?<=\b[A-Z0-9]{6})|(?<=\b[A-Z0-9]{8}))[A-Z0-9]{2}"
-)
-
 # A mark such as " [SEP] ", a word with the space before it, punctuation, or other space.
 _WORD = r" ?\[[A-Z]+\] ?| ?\w+| ?[^\w\s]+|\s+"
 
@@ -68,10 +60,9 @@ def train_tokenizer(
 
 
 def _words() -> pre_tokenizers.PreTokenizer:
-    """Splits a text into words, and article numbers into pairs of characters."""
+    """Splits a text into words."""
     return pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_CODE_PAIR), "isolated"),
             pre_tokenizers.Split(Regex(_WORD), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]

@@ -439,7 +439,7 @@ def prompt_settings(
     if config.context != "auto":
         settings = replace(settings, context=config.context)
     if config.prompt != "auto":
-        limit = 16 if config.prompt == "compact" else 512
+        limit = 512 if config.prompt == "think" else 16
         settings = replace(settings, style=config.prompt, max_response_tokens=limit)
     numbers = ("history", "max_prompt_tokens", "max_response_tokens")
     given = {name: value for name in numbers if (value := getattr(config, name)) is not None}

@@ -27,6 +27,7 @@ from proxmo.errors import InputError
 from proxmo.files import whole
 from proxmo.policies.builtin import make_model, train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, fast_dtype
+from proxmo.prompts import Prompter
 from proxmo.training.batch import Batch, Row, micro_batches, rows_of
 from proxmo.training.loss import response_logprobs
 from proxmo.types import Step, Trajectory
@@ -110,12 +111,13 @@ def tokenized(policy: TransformersPolicy, turns: Sequence[Turn], name: str) -> T
             ids = chat.opening(prompter.opening(turn.goal, turn.observation, ()))
         else:
             ids = chat.following(prompter.following(turn.observation, ()), turn_ended=True)
-        said = [*policy.tokenizer(turn.action, add_special_tokens=False)["input_ids"], end]
+        answer = prompter.response("", turn.action, turn.observation)
+        said = [*policy.tokenizer(answer, add_special_tokens=False)["input_ids"], end]
         steps.append(
             Step(
                 observation=turn.observation,
                 prompt=turn.observation,
-                response=turn.action,
+                response=answer,
                 action=turn.action,
                 reward=0.0,
                 valid=True,
@@ -155,18 +157,54 @@ def _all_tokens(row: Row, observation_weight: float) -> Row:
     return dataclasses.replace(row, response_mask=every, advantages=weights.astype(np.float32))
 
 
+def stretches(
+    policy: TransformersPolicy,
+    episodes: Sequence[Sequence[Turn]],
+    rows: Sequence[Row],
+    config: SftConfig,
+) -> list[Row]:
+    """From each episode longer than a stretch, one of that many tokens from a random turn on.
+
+    `rows` are the episodes' own. Stretches in which no action is learnt are left out. In windows
+    every turn is a row of its own, short as it is.
+    """
+    if policy.context == "window":
+        return []
+    rng = np.random.default_rng(config.seed)
+    long = [e for e, row in zip(episodes, rows, strict=True) if len(row) > config.stretch]
+    starts = [turns[rng.integers(len(turns)) :] for turns in long]
+    cut = [_cut(row, config.stretch) for row in lesson(policy, starts, config.observation_weight)]
+    return [row for row in cut if (row.advantages == 1.0).any()]
+
+
+def _cut(row: Row, tokens: int) -> Row:
+    return Row(
+        row.tokens[:tokens],
+        row.response_mask[:tokens],
+        row.advantages[:tokens],
+        row.old_logprobs[:tokens],
+    )
+
+
 def fine_tune(
-    model: nn.Module, rows: Sequence[Row], config: SftConfig, report: Reporter | None = None
+    model: nn.Module,
+    rows: Sequence[Row],
+    config: SftConfig,
+    report: Reporter | None = None,
+    *,
+    first: Sequence[Row] = (),
 ) -> float:
     """Fit the model to the rows, whose `advantages` weigh their tokens' log-likelihoods.
 
+    `first` is learnt before, in one pass.
     Returns the mean negative log-likelihood of a token of weight 1 over the last tenth.
     """
     device = next(model.parameters()).device
     dtype = fast_dtype(device)
     optimizers = _optimizers(model, config.learning_rate)
     rng = np.random.default_rng(config.seed)
-    batches = [batch for _ in range(config.epochs) for batch in _shuffled(rows, config, rng)]
+    passes = [first] + [rows] * config.epochs
+    batches = [batch for part in passes for batch in _shuffled(part, config, rng)]
     schedules = [
         torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
@@ -228,10 +266,7 @@ def make_policy(
 ) -> TransformersPolicy:
     """Demonstrations, a tokenizer fitted to them, and a model fitted to both."""
     count = config.demonstrations or spec.demonstrations
-    tasks = spec.load_tasks("train", data, seed=config.seed, count=count)
-    order = np.random.default_rng(config.seed).permutation(len(tasks))
-    # Where there are fewer tasks than demonstrations asked for, each is played more than once.
-    chosen = [tasks[int(i)] for i in np.resize(order, count)]
+    chosen = _draw(spec, data, config.seed, count)
     episodes = demonstrate(
         spec,
         chosen,
@@ -245,21 +280,46 @@ def make_policy(
             f"the expert solved none of {len(chosen)} tasks of {spec.name!r} in "
             f"{max_steps or spec.max_steps} steps; allow it more (--max-steps)"
         )
+    prompter = Prompter(spec.prompt)
     texts = [
-        text for turns in episodes for turn in turns for text in (turn.observation, turn.action)
+        text
+        for turns in episodes
+        for turn in turns
+        for text in (
+            prompter.following(turn.observation, ()),
+            prompter.response("", turn.action, turn.observation),
+        )
     ]
     tokenizer = train_tokenizer(
         texts, config.vocabulary or spec.vocabulary, numbered_things=spec.numbered_things
     )
     settings = PromptSettings(
         context=config.context,
-        style="compact",
+        style=spec.prompt,
         history=2,
         max_response_tokens=_longest_action(tokenizer, episodes),
     )
     policy = TransformersPolicy(make_model(tokenizer, config.seed), tokenizer, settings)
-    fine_tune(policy.model, lesson(policy, episodes, config.observation_weight), config, report)
+    rows = lesson(policy, episodes, config.observation_weight)
+    first = stretches(policy, episodes, rows, config)
+    fine_tune(policy.model, rows, config, report, first=first)
     return policy
+
+
+def _draw(spec: EnvSpec, data: str | None, seed: int, count: int) -> list[Task]:
+    """`count` tasks in random order: of the data, else generated in the environment's worlds.
+
+    Where there are fewer tasks than asked for, each is drawn more than once.
+    """
+    worlds = 1 if spec.data(data) else spec.worlds
+    drawn: list[Task] = []
+    for world in range(worlds):
+        share = count // worlds + (world < count % worlds)
+        if share:
+            tasks = spec.load_tasks("train", data, seed=seed + world, count=share)
+            order = np.random.default_rng(seed).permutation(len(tasks))
+            drawn += [tasks[int(i)] for i in np.resize(order, share)]
+    return drawn
 
 
 def _longest_action(tokenizer: Any, episodes: Sequence[Sequence[Turn]]) -> int:

@@ -95,3 +95,15 @@ def test_the_same_seed_plays_the_same_and_others_vary(generated):
 def test_it_goes_on_from_wherever_somebody_else_left_the_shop(generated, wrong):
     scores = [play(generated, goal, stumble={1: wrong, 3: wrong})[0] for goal in range(12)]
     assert mean(scores) > 0.6
+
+
+def test_a_search_without_results_is_not_the_end(generated):
+    """After somebody else's search for nothing there is."""
+    env, expert = WebShopEnv(generated, "text"), Expert()
+    observation, info = env.reset(options={"goal": 3})
+    expert.reset(observation)
+    expert.act(observation, info["admissible_actions"])
+    observation, _, _, _, info = env.step("search[zzzzz]")
+    assert "Total results: 0" in observation
+    action = expert.act(observation, info["admissible_actions"])
+    assert env.step(action)[4]["valid"]

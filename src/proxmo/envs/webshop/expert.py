@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 from rapidfuzz import fuzz
 
@@ -275,7 +276,7 @@ class Expert:
         texts = page.texts
         starts = [i for i, text in enumerate(texts) if text.lower() in clickable]
         starts = [i for i in starts if texts[i] not in ("Next >", "< Prev", "Back to Search")]
-        for rank, (start, end) in enumerate(zip(starts, [*starts[1:], len(texts)], strict=True)):
+        for rank, (start, end) in enumerate(pairwise([*starts, len(texts)])):
             name, between = texts[start].lower(), texts[start + 1 : end]
             if name not in self._known:
                 noise = 0.0 if self._rng is None else self._rng.uniform(0, VARIETY)

@@ -74,7 +74,7 @@ def prompt(
     """
     if not tasks:
         raise InputError("no tasks to evaluate on: choose another split or more tasks")
-    if method != "zero-shot" and policy.prompter.style == "compact":
+    if method != "zero-shot" and policy.prompter.style != "think":
         raise InputError(
             f"method {method!r} needs thoughts, and this model is prompted without any; use "
             "--prompt think or --method zero-shot"

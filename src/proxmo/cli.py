@@ -17,12 +17,7 @@ from difflib import get_close_matches
 from importlib import import_module, metadata
 from typing import Any, NamedTuple
 
-from proxmo.errors import InputError, ProxmoError
-
-FAILED = 1
-"""Exit code of what went wrong while running."""
-BAD_INPUT = 2
-"""Exit code of what could not be run as asked."""
+from proxmo.errors import BAD_INPUT, FAILED, InputError, ProxmoError
 
 
 class Command(NamedTuple):

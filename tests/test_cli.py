@@ -1,14 +1,18 @@
 """The command line: what it loads, how it fails, and with which exit codes."""
 
+import io
 import json
+import logging
 import subprocess
 import sys
 import time
 
 import pytest
+from rich.console import Console
 
 from proxmo import cli
 from proxmo.errors import InputError, ProxmoError
+from proxmo.progress import Bars
 
 HEAVY = ("torch", "transformers", "sklearn", "scipy", "pydantic", "tyro", "rich", "matplotlib")
 
@@ -110,6 +114,38 @@ def test_bugs_are_not_disguised(monkeypatch, bug):
     fake(monkeypatch, bug)
     with pytest.raises(type(bug)):
         cli.main(["train"])
+
+
+def test_what_is_logged_is_shown_on_stderr_for_the_time_of_the_command(monkeypatch, capsys):
+    log = logging.getLogger("proxmo.envs.somewhere")
+
+    def main(arguments):
+        log.info("building the catalog: %d products", 50_000)
+        log.debug("a detail")
+
+    fake(monkeypatch, None)
+    monkeypatch.setattr(sys.modules["fake_command"], "main", main)
+    before = list(logging.getLogger("proxmo").handlers)
+    assert cli.main(["train"]) == 0
+    log.info("after the command")
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "building the catalog: 50000 products\n")
+    assert logging.getLogger("proxmo").handlers == before
+
+
+def test_what_is_logged_under_progress_bars_goes_through_them(monkeypatch, capsys):
+    shown = io.StringIO()
+
+    def main(arguments):
+        with Bars(Console(file=shown, force_terminal=True)) as bars:
+            bars.show("episodes", 1, 2)
+            logging.getLogger("proxmo.envs").info("building the catalog")
+
+    fake(monkeypatch, None)
+    monkeypatch.setattr(sys.modules["fake_command"], "main", main)
+    assert cli.main(["train"]) == 0
+    assert "building the catalog\n" in shown.getvalue()
+    assert capsys.readouterr().err == ""
 
 
 def test_without_the_extras_a_command_says_how_to_install_them():

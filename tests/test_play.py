@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from proxmo import cli
-from proxmo.commands.play import completions, play
+from proxmo.commands.play import _combination, completions, play
 from proxmo.envs import registry
 from proxmo.envs.base import Task
 
@@ -144,6 +144,56 @@ def test_alfworld_is_played_through_a_pipe_as_the_agent_plays_it(no_data):
     shown = ended.stdout.decode()
     assert "\n".join(lines) in shown
     assert f"the task is accomplished after {len(actions)} steps\nreward 10\n" in shown
+
+
+def test_webshop_is_played_through_a_pipe_to_a_purchase_and_its_score_is_explained(no_data):
+    spec = registry.get("webshop")
+    task = spec.load_tasks("valid", None, 0)[0]
+    catalog = task.options["catalog"]
+    goal = catalog.goals[task.options["goal"]]
+    wanted = catalog.products[catalog.find(goal.asin)]
+    actions = [f"search[{wanted.title}]", f"click[{goal.asin}]", "click[Buy Now]"]
+    ended = run(["webshop"], "\n".join(actions).encode())
+    assert ended.returncode == 0
+    lines = ended.stdout.decode().splitlines()
+    assert all(f"> {action}" in lines for action in actions)
+    told = lines[lines.index("> click[Buy Now]") + 2 :]  # the action, then the last page
+    env = spec.make()
+    _, info = env.reset(seed=0, options=task.options)
+    for action in actions:
+        *_, info = env.step(action)
+    # The very product without its options: not all that was asked for.
+    assert goal.options
+    assert 0 < info["score"] < 1
+    assert told[:4] == [
+        "the task is not accomplished after 3 steps",
+        "reward 0",
+        f"score {info['score']:.4g}",
+        "  = r_type * (w_att * r_att + w_option * r_option + w_price * r_price)",
+    ]
+    assert told[4].startswith("  = 1 * (")
+    assert eval(told[4].removeprefix("  = ")) == pytest.approx(info["score"], abs=2e-3)
+    assert [line.split()[0] for line in told[5:]] == list(info["reward_parts"])
+    assert all(len(line.split()) > 2 for line in told[5:])  # every part says what it means
+
+
+def test_a_purchase_without_options_asked_for_has_no_term_for_them():
+    parts = {"r_type": 0.5, "r_att": 0.5, "w_att": 2 / 3, "r_price": True, "w_price": 1 / 3}
+    assert _combination(parts) == [
+        "  = r_type * (w_att * r_att + w_price * r_price)",
+        "  = 0.5 * (0.667 * 0.5 + 0.333 * 1)",
+    ]
+
+
+def test_an_episode_of_webshop_that_ran_out_of_steps_says_that_nothing_was_bought(no_data):
+    ended = run(["webshop", "--max-steps", "2"], b"search[mug]\nclick[next >]\n")
+    assert ended.returncode == 0
+    assert ended.stdout.decode().splitlines()[-3:] == [
+        "the task is not accomplished after 2 steps; the step limit was reached, and nothing was "
+        "bought",
+        "reward 0",
+        "score 0",
+    ]
 
 
 def test_bytes_that_are_no_text_are_an_action_like_any_other(no_data):

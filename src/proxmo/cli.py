@@ -7,20 +7,17 @@ so that `proxmo --help` answers at once and without the extras installed.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module, metadata
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from proxmo.errors import InputError, ProxmoError
-
-FAILED = 1
-"""Exit code of what went wrong while running."""
-BAD_INPUT = 2
-"""Exit code of what could not be run as asked."""
+from proxmo.errors import BAD_INPUT, FAILED, InputError, ProxmoError
 
 
 class Command(NamedTuple):
@@ -106,8 +103,35 @@ def _dispatch(arguments: list[str]) -> int:
         raise InputError(f"{name!r} is not a command; {way_out}")
     module, function = COMMANDS[name].target.split(":")
     run: Callable[[Sequence[str]], None] = getattr(import_module(module), function)
-    run(rest)
+    with _told_on_stderr():
+        run(rest)
     return 0
+
+
+class _Stderr(logging.StreamHandler[Any]):
+    """Writes to what `sys.stderr` is at that moment.
+
+    While progress bars are shown, that is rich's: lines go above the bars, not through them.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+@contextmanager
+def _told_on_stderr() -> Iterator[None]:
+    """Show what proxmo logs: what takes minutes, such as building a catalog, says so."""
+    logger, handler = logging.getLogger("proxmo"), _Stderr()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def _help() -> str:

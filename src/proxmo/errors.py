@@ -1,5 +1,10 @@
 """Errors a user can cause, kept apart from errors only a bug can cause."""
 
+FAILED = 1
+"""Exit code of what went wrong while running."""
+BAD_INPUT = 2
+"""Exit code of what could not be run as asked."""
+
 
 class ProxmoError(Exception):
     """Something went wrong while running; the message says what and what to do next.

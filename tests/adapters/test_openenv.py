@@ -1,5 +1,6 @@
 """OpenEnv's real server and client on loopback, with generated ALFWorld games behind them."""
 
+import os
 import random
 import signal
 import socket
@@ -255,3 +256,44 @@ def test_the_command_says_where_it_serves_and_ends_with_ctrl_c():
         env.close()
     finally:
         server.kill()
+
+
+def test_a_served_webshop_is_shopped_in_end_to_end(tmp_path):
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "proxmo", "serve", "webshop"),
+            *("--splits", "valid", "--count", "2", "--port", "0"),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PROXMO_CACHE": str(tmp_path)},
+    )
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().split(" at ")[1].split(" ")[0]
+        spec = RemoteSpec("far-shop", url=url)
+        task, own = spec.load_tasks("valid")[0], registry.get("webshop").load_tasks("valid")[0]
+        catalog = own.options["catalog"]
+        goal = catalog.goals[own.options["goal"]]
+        product = catalog.products[catalog.find(goal.asin)]
+        options = [f"click[{value}]" for value in dict(goal.options).values()]
+        actions = [f"search[{product.title}]", f"click[{goal.asin}]", *options, "click[Buy Now]"]
+
+        def shop(env, options):
+            text, info = env.reset(seed=0, options=options)
+            seen = [(text, info["admissible_actions"], info["goal"])]
+            for action in actions:
+                text, reward, terminated, truncated, info = env.step(action)
+                flags = (reward, terminated, truncated, info["success"], info["valid"])
+                seen.append((text, info["admissible_actions"], flags))
+            return seen
+
+        remote = spec.make()
+        seen = shop(remote, task.options)
+        remote.close()
+    finally:
+        server.kill()
+        server.wait()
+    assert task.id == own.id
+    assert seen == shop(registry.get("webshop").make(), own.options)
+    assert seen[-1][2] == (10.0, True, False, True, True)

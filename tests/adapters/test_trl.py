@@ -14,10 +14,13 @@ import pytest
 import tiny_trl
 import torch
 from datasets import Dataset
+from gymnasium.utils.env_checker import check_env
 from safetensors.torch import load_file
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 import proxmo
+from proxmo.envs import registry
+from proxmo.envs.base import Task
 from proxmo.errors import InputError, ProxmoError
 
 
@@ -116,12 +119,9 @@ def test_grpo_gives_the_advantages_of_trl_itself(scale, tmp_path, monkeypatch):
 
     monkeypatch.setattr(GRPOTrainer, "_generate_and_score_completions", keep)
 
-    def brevity(completion_ids, **_):
-        return [1.0 / len(ids) for ids in completion_ids]
-
     options = {"scale_rewards": scale, "reward_weights": [0.5, 2.0], "max_steps": 1}
     trainer = tiny_trl.trainer(
-        tmp_path, credit="grpo", options=options, reward_funcs=brevity, **tiny_trl.PLAYED
+        tmp_path, credit="grpo", options=options, reward_funcs=tiny_trl.brevity, **tiny_trl.PLAYED
     )
     trainer.train()
     (of_trl, logged_by_trl), *_ = own
@@ -286,6 +286,53 @@ def test_a_dataset_of_tasks_chooses_what_is_played(tmp_path):
     )
     trainer.train()
     assert {e.task for e in trainer.batches[0][0]} == {tiny_trl.tasks()[2].id}
+
+
+def test_webshop_by_name_is_trained_on_with_its_own_tasks(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROXMO_CACHE", str(tmp_path / "cache"))
+    trainer = tiny_trl.trainer(
+        tmp_path,
+        environment="webshop",
+        tasks=None,
+        max_turns=2,
+        reward_funcs=tiny_trl.brevity,
+        options={"max_steps": 1, "max_completion_length": 1500},
+    )
+    before = {name: p.clone() for name, p in trainer.model.state_dict().items()}
+    trainer.train()
+    episodes, _, output, _ = trainer.batches[0]
+    assert [played.error for played in episodes] == [None] * 8
+    assert {played.task for played in episodes} <= {
+        task.id for task in registry.get("webshop").load_tasks("train")
+    }
+    assert all("Instruction:" in step.observation for e in episodes for step in e.steps)
+    assert output["advantages"].abs().max() > 0
+    assert not same(before, trainer.model.state_dict())
+
+
+def test_an_environment_of_gymnasium_is_trained_on(tmp_path):
+    checked = tiny_trl.Echo()
+    check_env(checked, skip_render_check=True)
+    trainer = tiny_trl.trainer(
+        tmp_path,
+        environment=tiny_trl.Echo,
+        tasks=[Task(f"say-{letter}", "say", {"letter": letter}) for letter in "ao"],
+        max_turns=None,
+        options={"max_steps": 1},
+    )
+    before = {name: p.clone() for name, p in trainer.model.state_dict().items()}
+    trainer.train()
+    episodes, rows, output, _ = trainer.batches[0]
+    assert {played.task for played in episodes} == {"say-a", "say-o"}
+    assert all(len(played.steps) == tiny_trl.TURNS for played in episodes)
+    assert len({step.reward for played in episodes for step in played.steps}) > 1
+    by_hand = credited(proxmo.ProxMO(), [record(played) for played in episodes])
+    expected = spread(
+        by_hand, [r.turns for r in rows], [r.mask for r in rows], output["advantages"].shape[1]
+    )
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(output["advantages"], expected, atol=1e-6)
+    assert not same(before, trainer.model.state_dict())
 
 
 class FakeVLLM:

@@ -1,9 +1,12 @@
 """A tiny model and small runs of TRL's trainer on generated ALFWorld games."""
 
+import string
 from functools import partial
 from typing import Any
 
+import gymnasium
 import torch
+from gymnasium.spaces import Text
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from trl.trainer.grpo_config import GRPOConfig
 
@@ -117,3 +120,38 @@ class Paying(AlfworldEnv):
 
 PLAYED = {"environment": partial(Paying, max_steps=TURNS), "max_turns": None}
 """Arguments of `trainer` for games whose rewards differ."""
+
+
+def brevity(completion_ids, **_):
+    """A reward function of TRL: short conversations earn more."""
+    return [1.0 / len(ids) for ids in completion_ids]
+
+
+class Echo(gymnasium.Env[str, str]):
+    """Gymnasium's own base class and spaces; pays for the share of a letter in what is said."""
+
+    metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's name and form)
+    observation_space = Text(1000, min_length=0, charset=string.printable)
+    action_space = Text(1000, min_length=0, charset=string.printable)
+
+    def reset(self, *, seed=None, options=None):
+        """Say which letter is wanted."""
+        super().reset(seed=seed)
+        self.letter, self.steps = (options or {}).get("letter", "a"), 0
+        return f"say {self.letter} now", self._info(False)
+
+    def step(self, action):
+        """Pay, and end after the last turn."""
+        self.steps += 1
+        reward = len(action) % 5 + action.count(self.letter)
+        told = f"turn {self.steps} say {self.letter}"
+        return told, float(reward), False, self.steps == TURNS, self._info(reward > 3)
+
+    def _info(self, success):
+        return {
+            "admissible_actions": [],
+            "success": success,
+            "valid": True,
+            "task_type": "say",
+            "goal": f"say {self.letter}",
+        }

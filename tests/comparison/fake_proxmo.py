@@ -3,8 +3,8 @@
     python fake_proxmo.py FOLDER sft|train ...
 
 `FOLDER/<run>` with slashes as dots, when it exists, says how a run behaves: `fail` (exit code 3),
-`wait` (until the file is gone), `half` (dies by SIGKILL after an update). `FOLDER/starts` gets a
-line per start.
+`refuse` (exit code 2), `wait` (until the file is gone), `half` (dies by SIGKILL after an update).
+`FOLDER/starts` gets a line per start.
 """
 
 import json
@@ -44,6 +44,9 @@ def main():
     if said == "fail":
         print("error: the model did not like it", file=sys.stderr)
         return 3
+    if said == "refuse":
+        print("error: there are no games in 'empty'", file=sys.stderr)
+        return 2
     while said == "wait" and behaviour.exists():
         time.sleep(0.02)
     if command == "sft":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -125,12 +126,36 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(place, capsys):
     assert json.loads((place.out / "failures.json").read_text()) == {}
 
 
-def test_what_needs_a_failed_job_is_skipped(place):
+def test_what_needs_a_failed_job_is_skipped_and_counted_not_named(place):
     place.tell("alfworld/cold-start/seed-0", "fail")
-    with pytest.raises(ProxmoError, match="3 of 7 jobs failed") as error:
+    with pytest.raises(ProxmoError, match="1 of 7 jobs failed") as error:
         place.compare()
-    assert "proxmo/seed-0 (needs alfworld/cold-start/seed-0, which failed" in str(error.value)
+    said = str(error.value)
+    assert "2 more that need what failed did not start" in said
+    assert RUNS[0] not in said
+    (log,) = map(Path, re.findall(r"see (\S+\.log)", said))
+    assert log == place.out / "logs/alfworld/cold-start/seed-0.log"
+    assert log.is_file()
     assert RUNS[0] not in place.starts()
+    recorded = json.loads((place.out / "failures.json").read_text())
+    assert recorded[RUNS[0]] == "needs alfworld/cold-start/seed-0, which failed"
+
+
+def test_bad_input_that_only_the_jobs_discover_is_bad_input(place):
+    place.tell("alfworld/cold-start/policy", "refuse")
+    with pytest.raises(InputError, match="1 of 7 jobs failed: alfworld/cold-start/policy") as error:
+        place.compare()
+    assert "exit code 2: error: there are no games in 'empty'" in str(error.value)
+    assert "6 more that need what failed did not start" in str(error.value)
+
+
+def test_what_broke_beside_bad_input_is_a_failure_while_running(place):
+    place.tell(RUNS[0], "refuse")
+    place.tell(RUNS[1], "fail")
+    with pytest.raises(ProxmoError, match="2 of 7 jobs failed") as error:
+        place.compare()
+    assert not isinstance(error.value, InputError)
+    assert "did not start" not in str(error.value)
 
 
 def test_a_run_that_died_goes_on_where_it_was(place):

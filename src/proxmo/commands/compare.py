@@ -17,8 +17,8 @@ from proxmo.comparison.cost import Cost, cost_of
 from proxmo.comparison.file import FILE_NAME
 from proxmo.comparison.jobs import is_finished, jobs_of
 from proxmo.comparison.plan import Plan, episodes_per_update, load_plan
-from proxmo.comparison.runner import PROXMO, log_file, run_jobs
-from proxmo.errors import InputError, ProxmoError
+from proxmo.comparison.runner import PROXMO, Status, log_file, run_jobs
+from proxmo.errors import BAD_INPUT, InputError, ProxmoError
 from proxmo.files import write_text
 
 
@@ -68,13 +68,25 @@ def main(
         )
     if any(is_finished(run) for run in plan.runs):
         console.print(f"report: {report(plan)}")
-    failed = [status for status in statuses if status.state in ("failed", "skipped")]
-    if failed:
-        told = "; ".join(f"{s.job.name} ({s.why}; see {log_file(plan.out, s.job)})" for s in failed)
-        raise ProxmoError(
-            f"{len(failed)} of {len(statuses)} jobs failed: {told}. "
-            "Give the same command to try them again"
-        )
+    _complain(statuses, plan.out)
+
+
+def _complain(statuses: Sequence[Status], out: Path) -> None:
+    """Raise for jobs that failed, naming these and only counting what needs them.
+
+    When every one of them says that its input was bad, so was the comparison's: `InputError`.
+    """
+    failed = [status for status in statuses if status.state == "failed"]
+    if not failed:
+        return
+    told = "; ".join(f"{s.job.name} ({s.why}; see {log_file(out, s.job)})" for s in failed)
+    message = f"{len(failed)} of {len(statuses)} jobs failed: {told}. "
+    skipped = sum(status.state == "skipped" for status in statuses)
+    if skipped:
+        message += f"{skipped} more that need{'s' * (skipped == 1)} what failed did not start. "
+    message += "Give the same command to try them again"
+    bad_input = all(status.code == BAD_INPUT for status in failed)
+    raise InputError(message) if bad_input else ProxmoError(message)
 
 
 def show_plan(console: Console, plan: Plan) -> None:

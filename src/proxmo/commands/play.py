@@ -32,13 +32,16 @@ MEANINGS = {
     "category_match": "shares two categories with the product asked for",
     "title_score": "share of the nouns of its title that stand in this title",
     "r_att": "share of the attributes asked for",
-    "w_att": "weight of the attributes",
+    "w_att": "weight of the attributes: their number / (attributes + options + 1)",
     "r_option": "share of the options asked for",
-    "w_option": "weight of the options",
+    "w_option": "weight of the options: their number / (attributes + options + 1)",
     "r_price": "within the price asked for",
-    "w_price": "weight of the price",
+    "w_price": "weight of the price: 1 / (attributes + options + 1)",
 }
 """What parts of a reward mean that do not explain themselves (WebShop's)."""
+
+_WEIGHTED = (("w_att", "r_att"), ("w_option", "r_option"), ("w_price", "r_price"))
+"""Parts that WebShop's score multiplies and adds up; a goal without options lacks the second."""
 
 _FREE = re.compile(r"\[<[^<>]*>\]$")
 """The end of an action that takes any words, such as "search[<your query>]"."""
@@ -180,15 +183,29 @@ def _explain(
     """What the episode was worth, and why."""
     outcome = "the task is accomplished" if info["success"] else "the task is not accomplished"
     why = "; the step limit was reached" if truncated else ""
+    parts: Mapping[str, Any] = info.get("reward_parts") or {}
+    if truncated and not parts and "has_search_bar" in info:
+        why += ", and nothing was bought"
     console.print(Text(f"{outcome} after {_steps(len(rewards))}{why}", style="bold"))
     console.print(f"reward {sum(rewards):g}")
     if "score" in info:
         console.print(f"score {info['score']:.4g}")
-    parts: Mapping[str, Any] = info.get("reward_parts") or {}
+    for line in _combination(parts):
+        console.print(Text(line))
     width = max(map(len, parts), default=0)
     for name, value in parts.items():
         told = f"{value:.3g}" if isinstance(value, float) else str(value)
         console.print(Text(f"  {name:<{width}}  {told:<5}  {MEANINGS.get(name, '')}".rstrip()))
+
+
+def _combination(parts: Mapping[str, Any]) -> list[str]:
+    """How WebShop's parts make the score, in names and in numbers; nothing for other parts."""
+    if "r_type" not in parts:
+        return []
+    terms = [pair for pair in _WEIGHTED if parts.keys() >= set(pair)]
+    names = " + ".join(f"{weight} * {share}" for weight, share in terms)
+    numbers = " + ".join(f"{parts[weight]:.3g} * {parts[share]:.3g}" for weight, share in terms)
+    return [f"  = r_type * ({names})", f"  = {parts['r_type']:.3g} * ({numbers})"]
 
 
 def _show(console: Console, observation: str) -> None:

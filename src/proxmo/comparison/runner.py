@@ -35,6 +35,8 @@ class Status:
     state: State = "waiting"
     why: str = ""
     """Of a failure: the last words of its log."""
+    code: int | None = None
+    """Of a failure: how its process exited."""
 
 
 @dataclass(slots=True)
@@ -157,6 +159,7 @@ def _ended(entry: _Process, out: Path) -> bool:
     os.close(entry.lock)
     status.state = "done" if code == 0 and job.is_done() else "failed"
     if status.state == "failed":
+        status.code = code
         status.why = _last_words(log_file(out, job), code)
     return True
 

@@ -1,6 +1,7 @@
 """Which goals belong to which split, and where the catalog comes from."""
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,18 @@ def test_the_full_catalog_comes_before_the_small_one_and_has_human_goals(files: 
     files.write("items_ins_v2.json", INSTRUCTIONS)
     catalog = load_folder(files.folder)
     assert (len(catalog.products), len(catalog.goals)) == (6, 1)
+
+
+def test_a_catalog_that_is_built_says_so_and_one_that_is_kept_does_not(
+    files: Files, caplog: pytest.LogCaptureFixture
+):
+    files.write("items_shuffle_1000.json", PRODUCTS)
+    files.write("items_ins_v2_1000.json", INSTRUCTIONS)
+    caplog.set_level(logging.INFO, logger="proxmo")
+    load_folder(files.folder)
+    assert caplog.messages == ["building the catalog; it is kept for the next time"]
+    load_folder(files.folder)
+    assert len(caplog.messages) == 1
 
 
 def test_unusable_folders_and_splits_are_refused(data: Path, tmp_path: Path):

@@ -62,7 +62,7 @@ _LONGEST_KEPT = 1000
 _FIELDS = [field.name for field in fields(Product)]
 
 OnProgress = Callable[[int], None]
-"""Called with the number of products that are built, now and then."""
+"""Called with the number of products that are built: at the start with 0, then now and then."""
 Pair = tuple[Entry, Entry | None]
 """A product and what the instruction file has for it."""
 
@@ -304,6 +304,8 @@ def _build(
     on_progress: OnProgress | None = None,
 ) -> None:
     """Write everything that a `Catalog` reads. One pass over the products."""
+    if on_progress is not None:
+        on_progress(0)  # before files of gigabytes are read
     rng = Random(seed)
     written = None if human is None else dict(read_by_product(human))
     writer = RecordWriter(folder, "products")

@@ -111,7 +111,9 @@ def _find(folder: Path, name: str) -> Path | None:
 
 
 def _report(products: int) -> None:
-    if products % 50_000 == 0:
+    if products == 0:
+        _log.info("building the catalog; it is kept for the next time")
+    elif products % 50_000 == 0:
         _log.info("building the catalog: %d products", products)
 
 

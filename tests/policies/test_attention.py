@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from proxmo.policies import attention
@@ -11,10 +12,12 @@ from proxmo.policies.attention import CPU_ATTENTION, grouped_attention
 SCALE = 0.3
 
 
-def states(tokens: int, slots: int, heads: int = 4, groups: int = 2, rows: int = 3):
+def states(tokens: int, slots: int, groups: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries of 4 heads, keys and values."""
     torch.manual_seed(0)
-    shapes = [(rows, heads, tokens, 8), (rows, groups, slots, 8), (rows, groups, slots, 8)]
-    return [torch.randn(shape, requires_grad=True) for shape in shapes]
+    queries = torch.randn(3, 4, tokens, 8, requires_grad=True)
+    keys, values = torch.randn(2, 3, groups, slots, 8, requires_grad=True).unbind()
+    return queries, keys, values
 
 
 @pytest.mark.parametrize("tokens", [1, 5, 128, 300])
@@ -22,7 +25,10 @@ def states(tokens: int, slots: int, heads: int = 4, groups: int = 2, rows: int =
 def test_without_a_mask_it_is_causal_attention_and_so_is_its_gradient(tokens, groups):
     inputs = states(tokens, tokens, groups=groups)
     ours = grouped_attention(*inputs, None, SCALE)
-    theirs = F.scaled_dot_product_attention(*inputs, is_causal=True, scale=SCALE, enable_gqa=True)
+    queries, keys, values = inputs
+    theirs = F.scaled_dot_product_attention(
+        queries, keys, values, is_causal=True, scale=SCALE, enable_gqa=True
+    )
     torch.testing.assert_close(ours, theirs)
     weights = torch.randn_like(ours)
     for mine, expected in zip(
@@ -35,18 +41,20 @@ def test_without_a_mask_it_is_causal_attention_and_so_is_its_gradient(tokens, gr
 
 @pytest.mark.parametrize("tokens", [1, 3, 150])
 def test_a_mask_says_which_slots_a_query_sees(tokens):
-    inputs = states(tokens, 200)
+    queries, keys, values = states(tokens, 200)
     mask = torch.rand(3, 1, tokens, 200) < 0.5
-    ours = grouped_attention(*inputs, mask, SCALE)
-    theirs = F.scaled_dot_product_attention(*inputs, mask, scale=SCALE, enable_gqa=True)
+    ours = grouped_attention(queries, keys, values, mask, SCALE)
+    theirs = F.scaled_dot_product_attention(
+        queries, keys, values, mask, scale=SCALE, enable_gqa=True
+    )
     torch.testing.assert_close(ours, theirs)
 
 
 def test_a_query_that_sees_nothing_makes_no_nan():
-    inputs = states(2, 5)
+    queries, keys, values = states(2, 5)
     mask = torch.zeros(3, 1, 2, 5, dtype=torch.bool)
-    attended = grouped_attention(*inputs, mask, SCALE)
-    mean = inputs[2].mean(dim=2, keepdim=True).repeat_interleave(2, dim=1)
+    attended = grouped_attention(queries, keys, values, mask, SCALE)
+    mean = values.mean(dim=2, keepdim=True).repeat_interleave(2, dim=1)
     torch.testing.assert_close(attended, mean.expand(-1, -1, 2, -1))
 
 

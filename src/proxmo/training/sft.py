@@ -172,7 +172,7 @@ def stretches(
         return []
     rng = np.random.default_rng(config.seed)
     long = [e for e, row in zip(episodes, rows, strict=True) if len(row) > config.stretch]
-    starts = [turns[rng.integers(len(turns)) :] for turns in long]
+    starts = [turns[int(rng.integers(len(turns))) :] for turns in long]
     cut = [_cut(row, config.stretch) for row in lesson(policy, starts, config.observation_weight)]
     return [row for row in cut if (row.advantages == 1.0).any()]
 

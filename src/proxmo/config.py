@@ -176,7 +176,7 @@ class SftConfig:
     """How the built-in policy is made."""
 
     demonstrations: Positive | None = None
-    """Episodes of the expert to learn from; none: the environment's own (ALFWorld: 8000,
+    """Episodes of the expert to learn from; none: the environment's own (ALFWorld: 6000,
     WebShop: 3000)."""
     stumble: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of the expert's steps replaced by a random one, not to be learnt: what the expert

@@ -44,7 +44,7 @@ class EnvSpec:
     """Steps after which an episode is cut off, unless the user says otherwise."""
     prompt_tokens: int = 2048
     """Longest prompt of a model that does not say itself."""
-    demonstrations: int = 8000
+    demonstrations: int = 6000
     """Episodes of the expert that a cold start learns from, unless the user says otherwise."""
     vocabulary: int = 2048
     """Tokens of the tokenizer that a cold start makes, unless the user says otherwise."""

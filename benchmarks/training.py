@@ -4,9 +4,9 @@
 
 First an update on ALFWorld, taken apart. Then updates of one turn each, in which proxmo and
 TRL (where it is installed) do the same: the same model and prompts, as many samples of as many
-tokens, one pass of the loss with KL to the starting model. The model is by default an
-untrained one of the built-in policy's size; it may end a response early, so tokens are counted.
-Times are of this machine and this run: compare them with each other only.
+tokens, one pass of the loss with KL to the starting model, in the same precision. The model is
+by default an untrained one of the built-in policy's size; it may end a response early, so tokens
+are counted. Times are of this machine and this run: compare them with each other only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from proxmo.credit import CREDIT, Steps
 from proxmo.envs import registry
 from proxmo.envs.base import Task
 from proxmo.policies.builtin import make_model, train_tokenizer
-from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
+from proxmo.policies.transformers import PromptSettings, TransformersPolicy, fast_dtype, load_policy
 from proxmo.rollout import rollout
 from proxmo.training.batch import rows_of
 from proxmo.training.sft import demonstrate
@@ -295,7 +295,7 @@ def _trl(
             learning_rate=RATE,
             temperature=1.0,
             shuffle_dataset=False,
-            bf16=False,
+            bf16=fast_dtype(network.device) == torch.bfloat16,  # as proxmo does
             gradient_checkpointing=False,
             report_to="none",
             save_strategy="no",

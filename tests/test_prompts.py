@@ -28,14 +28,19 @@ def test_think_tells_the_goal_once_and_the_actions_each_turn():
 @pytest.mark.parametrize(
     ("history", "told"),
     [
-        (0, ""),
-        (2, "hall\n> go east\nkitchen\n> take cup\n"),
+        (0, "> go north\n> go east\n> take cup\n"),
+        (2, "> go north\nhall\n> go east\nkitchen\n> take cup\n"),
         (9, "room\n> go north\nhall\n> go east\nkitchen\n> take cup\n"),
     ],
 )
-def test_a_compact_window_tells_the_last_turns(history, told):
+def test_a_compact_window_tells_the_last_turns_and_the_actions_before(history, told):
     window = Prompter("compact", history).window("find a cup", PAST, "table", ["look"])
     assert window == f"Your task is to: find a cup\n\n{told}table"
+
+
+def test_a_task_that_the_observation_tells_is_not_told_twice():
+    prompter = Prompter("compact", 0)
+    assert prompter.window("win", [("a", "b")], "How to win", []) == "> b\nHow to win"
 
 
 def test_a_think_window_numbers_turns_from_the_start_of_the_episode():

@@ -60,7 +60,7 @@ class PolicyConfig:
     """Name of the GGUF file inside the folder or repository `model`."""
     context: Literal["auto", "window", "conversation"] = "auto"
     """`window`: each step its own prompt; `conversation`: one growing dialogue;
-    `auto`: conversation for the built-in policy, window for others (the paper's)."""
+    `auto`: the built-in policy's own, window for others (the paper's)."""
     prompt: Literal["auto", "compact", "numbered", "think"] = "auto"
     """`think`: the paper's <think>…</think><action>…</action>; `compact`: the bare action;
     `numbered`: the same with article numbers as #1, #2, …; `auto`: the model's own, else think."""
@@ -188,16 +188,14 @@ class SftConfig:
     Both warm up over a tenth of the training and then fall along a cosine."""
     batch_tokens: Positive = 2048
     """Padded tokens per optimizer step."""
-    stretch: Positive = 512
-    """Tokens of the stretches in which longer demonstrations are learnt first, before they are
-    learnt whole: a model made from nothing learns to copy in short texts, and hardly in long."""
     observation_weight: Annotated[float, Field(ge=0)] = 0.5
     """Weight of an observation's tokens in the loss, an action's being 1: reading teaches
     a model made from nothing what the words mean."""
     vocabulary: Positive | None = None
     """Tokens of the tokenizer; none: the environment's own (ALFWorld: 2048, WebShop: 4096)."""
-    context: Literal["window", "conversation"] = "conversation"
-    """How the policy sees the past."""
+    context: Literal["window", "conversation"] | None = None
+    """How the policy sees the past; none: as suits the environment (ALFWorld: conversation,
+    WebShop: window)."""
     seed: int = 0
     """Seed of weights, order and the expert's choices."""
 

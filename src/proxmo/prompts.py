@@ -4,7 +4,8 @@ Three styles. `think` is the paper's: reason inside <think></think>, answer insi
 <action></action>, with the admissible actions listed. `compact` is bare: the policy reads
 observations and writes actions, nothing else, which is what a small model trained on the
 environment itself needs. `numbered` is compact with article numbers, such as B0N1C5U30D, read
-and written as #1, #2 and so on, in the order in which the observation shows them.
+and written as #1, #2 and so on, in the order in which the observation shows them, and actions
+written with a space, "click[ red]": a tokenizer then has one token for a word, wherever it stands.
 """
 
 from __future__ import annotations
@@ -68,19 +69,22 @@ class Prompter:
         """A prompt that stands alone: the task, the last turns and the present.
 
         `past` holds every earlier (observation, action) of the episode, oldest first; the
-        last `history` of them are told.
+        last `history` of them are told. Of those before, a `think` prompt tells nothing, the
+        others the actions.
         """
-        recent = past[len(past) - self.history :] if 0 < self.history < len(past) else past
-        if self.history == 0:
-            recent = []
+        first = max(0, len(past) - self.history)
+        earlier, recent = past[:first], past[first:]
         if self.style != "think":
-            told = "".join(
+            told = [f"> {self.response('', done, seen)}\n" for seen, done in earlier]
+            told += [
                 f"{self._shown(seen)}\n> {self.response('', done, seen)}\n" for seen, done in recent
-            )
-            return f"{_paragraph(guidance)}{_task(goal)}{told}{self._shown(observation)}"
+            ]
+            # A page of a shop tells the task itself.
+            task = "" if goal in observation else _task(goal)
+            return f"{_paragraph(guidance)}{task}{''.join(told)}{self._shown(observation)}"
         told = "".join(
             f"Observation {turn}: {seen}\nAction {turn}: {done}\n"
-            for turn, (seen, done) in enumerate(recent, start=len(past) - len(recent) + 1)
+            for turn, (seen, done) in enumerate(recent, start=first + 1)
         )
         if told:
             told = f"You have acted {len(past)} times. The last turns were:\n{told}\n"
@@ -92,8 +96,7 @@ class Prompter:
         if self.style == "compact":
             return action
         if self.style == "numbered":
-            numbers = {article: f"#{n}" for n, article in enumerate(_articles(observation), 1)}
-            return _ARTICLE.sub(lambda found: numbers.get(found[0], found[0]), action)
+            return _numbered(action, observation).replace("[", "[ ", 1)
         return f"<think>{thought}</think><action>{action}</action>"
 
     def example(self, goal: str, observation: str, turns: Sequence[tuple[str, str, str]]) -> str:
@@ -116,6 +119,7 @@ class Prompter:
         if self.style != "think":
             action = response.strip()
             if self.style == "numbered":
+                action = action.replace("[ ", "[", 1)
                 articles = dict(enumerate(_articles(observation), 1))
                 action = _NUMBER.sub(lambda found: articles.get(int(found[1]), found[0]), action)
             return action, bool(action)
@@ -127,9 +131,13 @@ class Prompter:
 
     def _shown(self, observation: str) -> str:
         """The observation as it is read without the paper's frame."""
-        return (
-            self.response("", observation, observation) if self.style == "numbered" else observation
-        )
+        return _numbered(observation, observation) if self.style == "numbered" else observation
+
+
+def _numbered(text: str, observation: str) -> str:
+    """`text` with the articles of `observation` by number."""
+    numbers = {article: f"#{n}" for n, article in enumerate(_articles(observation), 1)}
+    return _ARTICLE.sub(lambda found: numbers.get(found[0], found[0]), text)
 
 
 def _articles(observation: str) -> list[str]:

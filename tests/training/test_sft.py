@@ -11,7 +11,7 @@ from proxmo.errors import InputError
 from proxmo.policies.builtin import make_model, train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
 from proxmo.training import sft
-from proxmo.training.sft import cold_start, demonstrate, fine_tune, lesson, stretches
+from proxmo.training.sft import cold_start, demonstrate, fine_tune, lesson
 from proxmo.types import Context
 
 SMALL = SftConfig(demonstrations=6, vocabulary=400, batch_tokens=4096)
@@ -73,24 +73,6 @@ def test_actions_count_1_observations_less_and_stumbles_nothing(alfworld, tasks,
     assert (weights == 1.0).sum() == said(turn for turn in turns if turn.learnt)
     assert (weights == 0.0).sum() == said(turn for turn in turns if not turn.learnt)
     assert not any(row.response_mask[0] for row in rows)
-
-
-def test_long_episodes_are_first_learnt_in_stretches(alfworld, tasks):
-    episodes = demonstrate(alfworld, tasks, seed=0)
-    policy = fitted(episodes)
-    rows = lesson(policy, episodes, observation_weight=0.5)
-    lengths = sorted(map(len, rows))
-    config = dataclasses.replace(SMALL, stretch=lengths[len(lengths) // 2])
-    drawn = stretches(policy, episodes, rows, config)
-    assert 0 < len(drawn) <= sum(length > config.stretch for length in lengths)
-    texts = [row.tokens.tolist() for row in rows]
-    for row in drawn:
-        assert len(row) <= config.stretch
-        assert (row.advantages == 1.0).any()
-        # What follows the first token, the first of a turn, stands so in an episode.
-        part = row.tokens.tolist()[1:]
-        assert any(part == text[i : i + len(part)] for text in texts for i in range(len(text)))
-    assert stretches(policy, episodes, rows, dataclasses.replace(SMALL, stretch=10**6)) == []
 
 
 def test_generated_demonstrations_are_divided_among_worlds(alfworld, monkeypatch):

@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from proxmo.envs.base import Expert, TaskSet, TextEnv
 from proxmo.errors import InputError
+from proxmo.types import Context
 
 ENTRY_POINTS = "proxmo.envs"
 """Group of entry points in which an installed package names its environments."""
@@ -53,6 +54,11 @@ class EnvSpec:
     its own then keeps in one piece."""
     prompt: Literal["compact", "numbered"] = "compact"
     """How the policy that a cold start makes reads and writes; see `proxmo.prompts`."""
+    context: Context = "conversation"
+    """How it sees the past. Where every observation tells all that is at hand, the task included,
+    a `window` is the shorter text, and so the easier one to learn to copy from."""
+    history: int = 2
+    """Past turns that it reads whole in a window; of those before, it reads the actions."""
     worlds: int = 1
     """Seeds among which generated demonstrations are divided. More than one where a seed makes a
     world, such as a catalog, that a policy could learn by heart."""
@@ -169,6 +175,8 @@ register(
         demonstrations=3000,
         vocabulary=4096,
         prompt="numbered",
+        context="window",
+        history=0,
         worlds=4,
         data_variable="WEBSHOP_DATA",
     )

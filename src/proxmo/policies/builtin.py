@@ -11,10 +11,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 PAD, END, ACT = "<|pad|>", "<|end|>", "<|act|>"
 
+_WORD_AND_NUMBER = re.compile(r"([a-z]+)(?: ([0-9]+))?")
 _NUMBERED = re.compile(r"\b([a-z]+) [0-9]+\b")
 
-# A mark such as " [SEP] ", a word with the space before it, punctuation, or other space.
-_WORD = r" ?\[[A-Z]+\] ?| ?\w+| ?[^\w\s]+|\s+"
+# A mark such as " [SEP]", a word with the space before it, punctuation, or other space.
+_WORD = r" ?\[[A-Z]+\]| ?\w+| ?[^\w\s]+|\s+"
 
 # "observation<|act|>action<|end|>observation<|act|>…": a dialogue with nothing around it.
 CHAT_TEMPLATE = (
@@ -88,7 +89,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalL
     """A fresh model; the same seed gives the same weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LlamaForCausalLM(
+        model = LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=len(tokenizer),
                 hidden_size=256,
@@ -103,3 +104,29 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalL
                 eos_token_id=tokenizer.convert_tokens_to_ids(END),  # type: ignore[arg-type]
             )
         )
+        _relate(model.get_input_embeddings().weight, tokenizer)  # type: ignore[arg-type]
+        return model
+
+
+@torch.no_grad()
+def _relate(embedding: torch.Tensor, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Let tokens of one word begin alike: " cabinet 12" like " cabinet 3", and like "Cabinet".
+
+    Each row becomes a sum of what the word's tokens share, what the number's tokens share and
+    what it was, as large as before. To find what an instruction asks for in what is seen is
+    then the same lesson for every word, instead of one to be learnt for each pair of tokens.
+    """
+    shared: dict[str, torch.Tensor] = {}
+
+    def part(key: str) -> torch.Tensor:
+        return shared.setdefault(key, torch.randn(embedding.shape[1]) * embedding.std())
+
+    for token, row in enumerate(embedding):
+        found = _WORD_AND_NUMBER.fullmatch(tokenizer.decode([token]).strip().lower())
+        if found is None:
+            continue
+        word, number = found.groups()
+        if number is None:
+            row.copy_(0.9 * part(word) + 0.436 * row)
+        else:
+            row.copy_(0.75 * part(word) + 0.5 * part(number) + 0.433 * row)

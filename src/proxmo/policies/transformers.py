@@ -182,17 +182,21 @@ class _Windows(_Episodes):
     def respond(self, rows: Sequence[int], prompts: Sequence[str]) -> list[Response]:
         limit = self._policy.settings.max_prompt_tokens
         encoded = [self._policy.chat.opening(prompt)[-limit:] for prompt in prompts]
-        by_length = sorted(range(len(rows)), key=lambda i: len(encoded[i]))
         responses: dict[int, Response] = {}
-        while by_length:
-            longest = len(encoded[by_length[-1]]) + self._policy.settings.max_response_tokens
-            count = max(1, GENERATION_TOKENS // longest)
-            batch, by_length = by_length[-count:], by_length[:-count]
+        for batch in self._batches([len(ids) for ids in encoded]):
             rngs = [self._rngs[rows[i]] for i in batch]
             with self._policy.precision():
                 answers = self._generate([encoded[i] for i in batch], rngs)
             responses.update(zip(batch, answers, strict=True))
         return [responses[i] for i in range(len(rows))]
+
+    def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """Numbers of the prompts in batches of like length that memory holds."""
+        for group in _alike(lengths):
+            longest = max(lengths[i] for i in group) + self._policy.settings.max_response_tokens
+            count = max(1, GENERATION_TOKENS // longest)
+            for first in range(0, len(group), count):
+                yield group[first : first + count]
 
     @torch.inference_mode()
     def _generate(
@@ -320,7 +324,10 @@ class _Conversations(_Episodes):
 
         read = [
             (rows, forward(rows, *_padded([fed[row] for row in rows.tolist()], policy.device)))
-            for rows in _alike([len(tokens) for tokens in fed], policy.device)
+            for rows in (
+                torch.tensor(group, device=policy.device)
+                for group in _alike([len(tokens) for tokens in fed])
+            )
         ]
         everyone = torch.arange(len(fed), device=policy.device)
 
@@ -346,7 +353,7 @@ class _Conversations(_Episodes):
         return [policy._response(turn, s) for turn, s in zip(turns, said, strict=True)]
 
 
-def _alike(widths: Sequence[int], device: torch.device) -> list[torch.Tensor]:
+def _alike(widths: Sequence[int]) -> list[list[int]]:
     """Row numbers in groups of like width: in none is a row less than half as wide as another.
 
     Observations of a turn differ tenfold; padded to the widest, most of a batch is padding.
@@ -354,7 +361,7 @@ def _alike(widths: Sequence[int], device: torch.device) -> list[torch.Tensor]:
     groups: dict[int, list[int]] = {}
     for row, width in enumerate(widths):
         groups.setdefault(width.bit_length(), []).append(row)
-    return [torch.tensor(rows, device=device) for rows in groups.values()]
+    return list(groups.values())
 
 
 def _padded(

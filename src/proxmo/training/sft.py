@@ -28,7 +28,7 @@ from proxmo.files import whole
 from proxmo.policies.builtin import make_model, train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, fast_dtype
 from proxmo.prompts import Prompter
-from proxmo.training.batch import Batch, Row, micro_batches, rows_of
+from proxmo.training.batch import Row, micro_batches, rows_of
 from proxmo.training.loss import response_logprobs
 from proxmo.types import Step, Trajectory
 
@@ -157,54 +157,22 @@ def _all_tokens(row: Row, observation_weight: float) -> Row:
     return dataclasses.replace(row, response_mask=every, advantages=weights.astype(np.float32))
 
 
-def stretches(
-    policy: TransformersPolicy,
-    episodes: Sequence[Sequence[Turn]],
-    rows: Sequence[Row],
-    config: SftConfig,
-) -> list[Row]:
-    """From each episode longer than a stretch, one of that many tokens from a random turn on.
-
-    `rows` are the episodes' own. Stretches in which no action is learnt are left out. In windows
-    every turn is a row of its own, short as it is.
-    """
-    if policy.context == "window":
-        return []
-    rng = np.random.default_rng(config.seed)
-    long = [e for e, row in zip(episodes, rows, strict=True) if len(row) > config.stretch]
-    starts = [turns[int(rng.integers(len(turns))) :] for turns in long]
-    cut = [_cut(row, config.stretch) for row in lesson(policy, starts, config.observation_weight)]
-    return [row for row in cut if (row.advantages == 1.0).any()]
-
-
-def _cut(row: Row, tokens: int) -> Row:
-    return Row(
-        row.tokens[:tokens],
-        row.response_mask[:tokens],
-        row.advantages[:tokens],
-        row.old_logprobs[:tokens],
-    )
-
-
 def fine_tune(
     model: nn.Module,
     rows: Sequence[Row],
     config: SftConfig,
     report: Reporter | None = None,
-    *,
-    first: Sequence[Row] = (),
 ) -> float:
     """Fit the model to the rows, whose `advantages` weigh their tokens' log-likelihoods.
 
-    `first` is learnt before, in one pass.
+    Rows without weight are left out.
     Returns the mean negative log-likelihood of a token of weight 1 over the last tenth.
     """
     device = next(model.parameters()).device
     dtype = fast_dtype(device)
     optimizers = _optimizers(model, config.learning_rate)
     rng = np.random.default_rng(config.seed)
-    passes = [first] + [rows] * config.epochs
-    batches = [batch for part in passes for batch in _shuffled(part, config, rng)]
+    batches = [batch for _ in range(config.epochs) for batch in _shuffled(rows, config, rng)]
     schedules = [
         torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
@@ -217,17 +185,22 @@ def fine_tune(
     ]
     losses = []
     for number, batch in enumerate(batches):
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            logprobs = response_logprobs(model, batch)
-        weights = batch.advantages[batch.response_mask]
-        loss = -(weights * logprobs).sum() / weights.sum()
-        loss.backward()
+        weight = sum(float(row.advantages.sum()) for row in batch)
+        surprise = learnt = 0.0
+        for part in micro_batches(batch, config.batch_tokens):
+            part = part.to(device)
+            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                logprobs = response_logprobs(model, part)
+            weights = part.advantages[part.response_mask]
+            (-(weights * logprobs).sum() / weight).backward()
+            surprise -= float(logprobs.detach()[weights == 1.0].sum())
+            learnt += float((weights == 1.0).sum())
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, schedule in zip(optimizers, schedules, strict=True):
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
-        losses.append(-float(logprobs.detach()[weights == 1.0].mean()))
+        losses.append(surprise / max(learnt, 1.0))
         if report is not None:
             report(SftProgress("training", number + 1, len(batches), losses[-1]))
     return float(np.mean(losses[-max(1, len(losses) // 10) :]))
@@ -250,9 +223,22 @@ def _optimizers(model: nn.Module, learning_rate: float) -> list[torch.optim.Opti
     ]
 
 
-def _shuffled(rows: Sequence[Row], config: SftConfig, rng: np.random.Generator) -> list[Batch]:
-    batches = list(micro_batches(rows, config.batch_tokens))
-    rng.shuffle(batches)  # type: ignore[arg-type]  # a list of any objects will do
+def _shuffled(rows: Sequence[Row], config: SftConfig, rng: np.random.Generator) -> list[list[Row]]:
+    """All rows, in random order, in batches of at most `batch_tokens` tokens.
+
+    A batch holds rows of all lengths, since length goes with what is to be learnt: the first
+    page of a shop is short and answered by a search.
+    """
+    batches: list[list[Row]] = []
+    tokens = 0
+    for row in (rows[int(i)] for i in rng.permutation(len(rows))):
+        if not row.advantages.any():
+            continue
+        if not batches or tokens + len(row) > config.batch_tokens:
+            batches.append([])
+            tokens = 0
+        batches[-1].append(row)
+        tokens += len(row)
     return batches
 
 
@@ -294,15 +280,14 @@ def make_policy(
         texts, config.vocabulary or spec.vocabulary, numbered_things=spec.numbered_things
     )
     settings = PromptSettings(
-        context=config.context,
+        context=config.context or spec.context,
         style=spec.prompt,
-        history=2,
+        history=spec.history,
         max_response_tokens=_longest_action(tokenizer, episodes),
     )
     policy = TransformersPolicy(make_model(tokenizer, config.seed), tokenizer, settings)
     rows = lesson(policy, episodes, config.observation_weight)
-    first = stretches(policy, episodes, rows, config)
-    fine_tune(policy.model, rows, config, report, first=first)
+    fine_tune(policy.model, rows, config, report)
     return policy
 
 
@@ -366,6 +351,7 @@ def _fingerprint(spec: EnvSpec, data: str | None, config: SftConfig, max_steps: 
         **dataclasses.asdict(config),
         "demonstrations": config.demonstrations or spec.demonstrations,
         "vocabulary": config.vocabulary or spec.vocabulary,
+        "context": config.context or spec.context,
     }
     digest = hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6)
     return f"{spec.name}-{digest.hexdigest()}"

@@ -108,7 +108,7 @@ def test_numbered_prompts_count_the_articles_of_an_observation():
     assert prompter.opening("buy a hub", SHOP, []) == shown
     assert prompter.following(SHOP, []) == shown
     assert prompter.window("buy", [(SHOP, "click[B09QQP3356]")], SHOP, []) == (
-        f"Your task is to: buy\n\n{shown}\n> click[#2]\n{shown}"
+        f"Your task is to: buy\n\n{shown}\n> click[ #2]\n{shown}"
     )
 
 
@@ -118,6 +118,13 @@ def test_numbered_prompts_count_the_articles_of_an_observation():
 def test_numbered_responses_name_the_article_that_stands_there(action):
     prompter = Prompter("numbered")
     assert prompter.parse(prompter.response("", action, SHOP), SHOP) == (action, True)
+
+
+def test_a_space_in_the_bracket_is_the_prompts_own():
+    prompter = Prompter("numbered")
+    assert prompter.response("", "search[red [a] mug]") == "search[ red [a] mug]"
+    assert prompter.parse("search[ red [a] mug]") == ("search[red [a] mug]", True)
+    assert prompter.parse("search[red mug]") == ("search[red mug]", True)
 
 
 def test_a_number_that_no_article_has_is_left_as_it_is():

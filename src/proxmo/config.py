@@ -130,6 +130,9 @@ class OptimConfig:
     """Policy updates in all."""
     learning_rate: PositiveFloat | None = None
     """AdamW's step; none: 1e-6 for full-size models (paper), 1e-5 with LoRA, 3e-4 built-in."""
+    schedule: Literal["constant", "linear"] | None = None
+    """`linear` lets the step fall to nothing over the updates; none: linear built-in, constant for
+    full-size models (paper)."""
     epochs: Positive = 1
     """Passes over each batch of trajectories, at least 1."""
     minibatches: Positive = 2
@@ -191,6 +194,9 @@ class SftConfig:
     observation_weight: Annotated[float, Field(ge=0)] = 0.5
     """Weight of an observation's tokens in the loss, an action's being 1: reading teaches
     a model made from nothing what the words mean."""
+    action_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Of texts in which a smaller share of the tokens is the expert's actions, some are left out,
+    as many as it is smaller; in [0, 1], where 0 keeps all."""
     vocabulary: Positive | None = None
     """Tokens of the tokenizer; none: the environment's own (ALFWorld: 2048, WebShop: 4096)."""
     context: Literal["window", "conversation"] | None = None

@@ -1,15 +1,15 @@
 """What a tokenizer keeps in one piece, and what it never fails to read."""
 
 import pytest
-
 import torch
 
 from proxmo.policies.builtin import make_model, train_tokenizer
 
 HOUSE = ["You arrive at cabinet 12. On the cabinet 12, you see a mug 1."] * 20
 SHOP = [
-    "Instruction: [SEP] find a mug with size: 12, and price lower than 20.00 dollars [SEP] "
-    "B0N1C5U30D [SEP] CORWICK mug [SEP] $18.97 [SEP] B0N1C5U31X [SEP] mug, set of 2 [SEP] $4.10"
+    "WebShop [SEP] Instruction: [SEP] find a mug with size: 12, and price lower than 20.00 "
+    "dollars [SEP] B0N1C5U30D [SEP] CORWICK mug [SEP] $18.97 [SEP] B0N1C5U31X [SEP] mug, set "
+    "of 2 [SEP] $4.10"
 ] * 20
 
 
@@ -27,8 +27,8 @@ def test_a_numbered_thing_is_one_token_and_so_is_a_phrase_between_things():
 
 def test_other_texts_fall_into_words_though_numbers_follow_some():
     tokenizer = train_tokenizer(SHOP, 500, numbered_things=False)
-    assert pieces(tokenizer, "find a mug with size: 12") == [
-        *("find", " a", " mug", " with", " size", ":", " 12")
+    assert pieces(tokenizer, " [SEP] find a mug with size: 12") == [
+        *(" [SEP]", " find", " a", " mug", " with", " size", ":", " 12")
     ]
 
 

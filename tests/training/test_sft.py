@@ -11,7 +11,7 @@ from proxmo.errors import InputError
 from proxmo.policies.builtin import make_model, train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
 from proxmo.training import sft
-from proxmo.training.sft import cold_start, demonstrate, fine_tune, lesson
+from proxmo.training.sft import cold_start, demonstrate, fine_tune, lesson, thinned
 from proxmo.types import Context
 
 SMALL = SftConfig(demonstrations=6, vocabulary=400, batch_tokens=4096)
@@ -73,6 +73,21 @@ def test_actions_count_1_observations_less_and_stumbles_nothing(alfworld, tasks,
     assert (weights == 1.0).sum() == said(turn for turn in turns if turn.learnt)
     assert (weights == 0.0).sum() == said(turn for turn in turns if not turn.learnt)
     assert not any(row.response_mask[0] for row in rows)
+
+
+def test_texts_with_few_actions_are_thinned_out_as_much_as_they_are_below_the_share(
+    alfworld, tasks
+):
+    policy = fitted(demonstrate(alfworld, tasks, seed=0), "window")
+    rows = lesson(policy, demonstrate(alfworld, tasks, seed=0), observation_weight=0.5) * 50
+    shares = np.array([(row.advantages == 1.0).mean() for row in rows])
+    limit = float(np.median(shares))
+    kept = thinned(rows, limit, np.random.default_rng(0))
+    assert len(kept) == pytest.approx(np.minimum(1, shares / limit).sum(), rel=0.05)
+    assert len(kept) < len(rows)
+    whole = [row for row, share in zip(rows, shares, strict=True) if share >= limit]
+    assert {id(row) for row in whole} <= {id(row) for row in kept}
+    assert thinned(rows, 0.0, np.random.default_rng(0)) == rows
 
 
 def test_generated_demonstrations_are_divided_among_worlds(alfworld, monkeypatch):

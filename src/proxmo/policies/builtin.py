@@ -9,6 +9,8 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from proxmo.policies.induction import lay_induction
+
 PAD, END, ACT = "<|pad|>", "<|end|>", "<|act|>"
 
 _WORD_AND_NUMBER = re.compile(r"([a-z]+)(?: ([0-9]+))?")
@@ -105,6 +107,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalL
             )
         )
         _relate(model.get_input_embeddings().weight, tokenizer)  # type: ignore[arg-type]
+        lay_induction(model)
         return model
 
 
@@ -122,7 +125,8 @@ def _relate(embedding: torch.Tensor, tokenizer: PreTrainedTokenizerFast) -> None
         return shared.setdefault(key, torch.randn(embedding.shape[1]) * embedding.std())
 
     for token, row in enumerate(embedding):
-        found = _WORD_AND_NUMBER.fullmatch(tokenizer.decode([token]).strip().lower())
+        text = str(tokenizer.decode([token]))
+        found = _WORD_AND_NUMBER.fullmatch(text.strip().lower())
         if found is None:
             continue
         word, number = found.groups()

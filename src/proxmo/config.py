@@ -180,12 +180,12 @@ class SftConfig:
 
     demonstrations: Positive | None = None
     """Episodes of the expert to learn from; none: the environment's own (ALFWorld: 6000,
-    WebShop: 3000)."""
+    WebShop: 12000)."""
     stumble: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of the expert's steps replaced by a random one, not to be learnt: what the expert
     does next shows how to go on after a mistake; in [0, 1)."""
-    epochs: Positive = 1
-    """Passes over the demonstrations."""
+    epochs: Positive | None = None
+    """Passes over the demonstrations; none: the environment's own (ALFWorld: 1, WebShop: 2)."""
     learning_rate: PositiveFloat = 0.02
     """Peak of Muon's step for the layers' matrices; AdamW's, for all else, is a tenth of it.
     Both warm up over a tenth of the training and then fall along a cosine."""

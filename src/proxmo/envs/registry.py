@@ -47,6 +47,8 @@ class EnvSpec:
     """Longest prompt of a model that does not say itself."""
     demonstrations: int = 6000
     """Episodes of the expert that a cold start learns from, unless the user says otherwise."""
+    epochs: int = 1
+    """Passes of a cold start over them, unless the user says otherwise."""
     vocabulary: int = 2048
     """Tokens of the tokenizer that a cold start makes, unless the user says otherwise."""
     numbered_things: bool = False
@@ -172,12 +174,13 @@ register(
         expert="proxmo.envs.webshop.expert:Expert",
         max_steps=15,
         prompt_tokens=4096,
-        demonstrations=3000,
+        demonstrations=12000,
+        epochs=2,
         vocabulary=4096,
         prompt="numbered",
         context="window",
         history=0,
-        worlds=4,
+        worlds=60,
         data_variable="WEBSHOP_DATA",
     )
 )

@@ -181,7 +181,7 @@ def fine_tune(
     dtype = fast_dtype(device)
     optimizers = _optimizers(model, config.learning_rate)
     rng = np.random.default_rng(config.seed)
-    batches = [batch for _ in range(config.epochs) for batch in _shuffled(rows, config, rng)]
+    batches = [batch for _ in range(config.epochs or 1) for batch in _shuffled(rows, config, rng)]
     schedules = [
         torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
@@ -261,6 +261,7 @@ def make_policy(
 ) -> TransformersPolicy:
     """Demonstrations, a tokenizer fitted to them, and a model fitted to both."""
     count = config.demonstrations or spec.demonstrations
+    config = dataclasses.replace(config, epochs=config.epochs or spec.epochs)
     chosen = _draw(spec, data, config.seed, count)
     episodes = demonstrate(
         spec,
@@ -360,6 +361,7 @@ def _fingerprint(spec: EnvSpec, data: str | None, config: SftConfig, max_steps: 
         "max_steps": max_steps,
         **dataclasses.asdict(config),
         "demonstrations": config.demonstrations or spec.demonstrations,
+        "epochs": config.epochs or spec.epochs,
         "vocabulary": config.vocabulary or spec.vocabulary,
         "context": config.context or spec.context,
     }

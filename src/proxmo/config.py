@@ -130,9 +130,6 @@ class OptimConfig:
     """Policy updates in all."""
     learning_rate: PositiveFloat | None = None
     """AdamW's step; none: 1e-6 for full-size models (paper), 1e-5 with LoRA, 3e-4 built-in."""
-    schedule: Literal["constant", "linear"] | None = None
-    """`linear` lets the step fall to nothing over the updates; none: linear built-in, constant for
-    full-size models (paper)."""
     epochs: Positive = 1
     """Passes over each batch of trajectories, at least 1."""
     minibatches: Positive = 2
@@ -182,8 +179,11 @@ class SftConfig:
     """Episodes of the expert to learn from; none: the environment's own (ALFWorld: 6000,
     WebShop: 12000)."""
     stumble: Annotated[float, Field(ge=0, lt=1)] = 0.15
-    """Share of the expert's steps replaced by a random one, not to be learnt: what the expert
-    does next shows how to go on after a mistake; in [0, 1)."""
+    """Share of the expert's steps replaced by a random one: what the expert does next shows how to
+    go on after a mistake; in [0, 1)."""
+    stumble_weight: Annotated[float | None, Field(ge=0)] = None
+    """Weight of a random step's tokens in the loss, the expert's being 1; none: the environment's
+    own (ALFWorld: 1, a clumsy policy that reinforcement has to steady; WebShop: 0)."""
     epochs: Positive | None = None
     """Passes over the demonstrations; none: the environment's own (ALFWorld: 1, WebShop: 2)."""
     learning_rate: PositiveFloat = 0.02

@@ -41,7 +41,7 @@ def test_no_text_is_unknown(numbered):
 
 def test_tokens_of_one_word_begin_alike_and_as_large_as_any():
     tokenizer = train_tokenizer([*HOUSE, "Cabinet 3 or a mug 12: which cabinet?"] * 9, 500)
-    embedding = make_model(tokenizer, seed=0).get_input_embeddings().weight.detach()
+    embedding = make_model(tokenizer, seed=0).model.embed_tokens.weight.detach()
 
     def row(text):
         (token,) = tokenizer(text)["input_ids"]

@@ -24,9 +24,9 @@ def model():
             num_attention_heads=4,
             num_key_value_heads=1,
             tie_word_embeddings=True,
-            attn_implementation="eager",
         )
     )
+    model.set_attn_implementation("eager")  # it returns what is attended to
     lay_induction(model)
     return model.eval()
 

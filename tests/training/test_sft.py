@@ -38,17 +38,17 @@ def fitted(episodes, context: Context = "conversation"):
     return TransformersPolicy(make_model(tokenizer, 0), tokenizer, settings)
 
 
-def test_an_expert_that_does_not_stumble_shows_only_what_is_to_be_learnt(alfworld, tasks):
+def test_an_expert_that_does_not_stumble_shows_its_own_choices_alone(alfworld, tasks):
     episodes = demonstrate(alfworld, tasks, seed=0)
     assert len(episodes) == len(tasks)
-    assert all(turn.learnt for turns in episodes for turn in turns)
+    assert not any(turn.stumble for turns in episodes for turn in turns)
 
 
 def test_stumbles_are_as_frequent_as_asked_and_followed_by_the_way_out(alfworld, tasks):
     episodes = demonstrate(alfworld, tasks * 10, seed=0, stumble=0.3)
     turns = [turn for turns in episodes for turn in turns]
-    assert np.mean([not turn.learnt for turn in turns]) == pytest.approx(0.3, abs=0.05)
-    assert all(turns[-1].learnt for turns in episodes)  # the last step is the one that wins
+    assert np.mean([turn.stumble for turn in turns]) == pytest.approx(0.3, abs=0.05)
+    assert not any(turns[-1].stumble for turns in episodes)  # the last step is the one that wins
 
 
 def test_demonstrations_repeat_with_their_seed_and_vary_with_their_place(alfworld, tasks):
@@ -58,20 +58,20 @@ def test_demonstrations_repeat_with_their_seed_and_vary_with_their_place(alfworl
 
 
 @pytest.mark.parametrize("context", ["window", "conversation"])
-def test_actions_count_1_observations_less_and_stumbles_nothing(alfworld, tasks, context):
+def test_actions_count_1_observations_and_stumbles_what_is_said(alfworld, tasks, context):
     episodes = demonstrate(alfworld, tasks, seed=0, stumble=0.3)
     policy = fitted(episodes, context)
-    rows = lesson(policy, episodes, observation_weight=0.25)
+    rows = lesson(policy, episodes, observation_weight=0.25, stumble_weight=0.5)
     turns = [turn for turns in episodes for turn in turns]
     assert len(rows) == (len(episodes) if context == "conversation" else len(turns))
     weights = np.concatenate([row.advantages[row.response_mask] for row in rows])
-    assert set(weights.tolist()) == {0.0, 0.25, 1.0}
+    assert set(weights.tolist()) == {0.25, 0.5, 1.0}
 
     def said(turns):
         return sum(len(policy.tokenizer(turn.action)["input_ids"]) + 1 for turn in turns)
 
-    assert (weights == 1.0).sum() == said(turn for turn in turns if turn.learnt)
-    assert (weights == 0.0).sum() == said(turn for turn in turns if not turn.learnt)
+    assert (weights == 1.0).sum() == said(turn for turn in turns if not turn.stumble)
+    assert (weights == 0.5).sum() == said(turn for turn in turns if turn.stumble)
     assert not any(row.response_mask[0] for row in rows)
 
 

@@ -54,18 +54,6 @@ def test_training_raises_the_success_rate(model, tmp_path):
     assert np.mean(rates[-3:]) > 0.95
 
 
-@pytest.mark.parametrize(
-    ("schedule", "rates"),
-    [(None, [4e-3, 2e-3]), ("linear", [4e-3, 2e-3]), ("constant", [4e-3] * 2)],
-)
-def test_the_learning_rate_falls_over_the_updates(model, tmp_path, schedule, rates):
-    optim = {"updates": 2, "learning_rate": 4e-3}
-    if schedule is not None:
-        optim["schedule"] = schedule
-    result = train(toy_config(model, tmp_path / "run", optim=optim))
-    assert [line["optim/learning_rate"] for line in result.metrics] == pytest.approx(rates)
-
-
 def test_a_reward_that_says_nothing_teaches_nothing(model, tmp_path, monkeypatch):
     monkeypatch.setattr(ToyEnv, "reward", 0.0)
     config = toy_config(

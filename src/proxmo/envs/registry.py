@@ -49,6 +49,9 @@ class EnvSpec:
     """Episodes of the expert that a cold start learns from, unless the user says otherwise."""
     epochs: int = 1
     """Passes of a cold start over them, unless the user says otherwise."""
+    stumble_weight: float = 0.0
+    """Weight of the demonstrations' random steps in the loss of a cold start, unless the user
+    says otherwise. With 1 it learns to stumble, too, which leaves reinforcement more to win."""
     vocabulary: int = 2048
     """Tokens of the tokenizer that a cold start makes, unless the user says otherwise."""
     numbered_things: bool = False
@@ -162,6 +165,7 @@ register(
         env="proxmo.envs.alfworld.env:AlfworldEnv",
         tasks="proxmo.envs.alfworld.tasks:load_tasks",
         expert="proxmo.envs.alfworld.expert:Expert",
+        stumble_weight=1.0,
         numbered_things=True,
         data_variable="ALFWORLD_DATA",
     )

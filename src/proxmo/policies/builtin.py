@@ -87,8 +87,14 @@ def _things(names: Iterable[str]) -> pre_tokenizers.PreTokenizer:
     )
 
 
-def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """A fresh model; the same seed gives the same weights."""
+def make_model(
+    tokenizer: PreTrainedTokenizerFast, seed: int, *, induction: bool = False
+) -> LlamaForCausalLM:
+    """A fresh model; the same seed gives the same weights.
+
+    With `induction` it begins by copying phrases, which pays where texts are words. Where a thing
+    is one token, there are few phrases to go on with.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(
@@ -107,7 +113,8 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalL
             )
         )
         _relate(model.get_input_embeddings().weight, tokenizer)  # type: ignore[arg-type]
-        lay_induction(model)
+        if induction:
+            lay_induction(model)
         return model
 
 

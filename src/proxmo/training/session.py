@@ -108,7 +108,7 @@ class Session:
         self.policy = policy
         self.optimizer = torch.optim.AdamW(
             [parameter for parameter in policy.model.parameters() if parameter.requires_grad],
-            lr=learning_rate(config, policy, 1),
+            lr=learning_rate(config, policy),
             weight_decay=config.optim.weight_decay,
         )
         self.run = found or self._new_folder()
@@ -175,8 +175,6 @@ class Session:
     @contextmanager
     def updating(self) -> Iterator[None]:
         """While weights change: Ctrl-C waits for the end of the block; a second one does not."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.policy, self.done + 1)
         with _interrupted_later():
             self._updating = True
             yield
@@ -265,15 +263,13 @@ class Session:
         self.accelerator.init_trackers("proxmo", config=settings)
 
 
-def learning_rate(config: TrainConfig, policy: TransformersPolicy, update: int) -> float:
-    """The rate of an update (1, 2, …): as asked for, or as suits the size of what is trained."""
-    small = sum(parameter.numel() for parameter in policy.model.parameters()) < SMALL_MODEL
-    rate = config.optim.learning_rate
-    if rate is None:
-        rate = 3e-4 if small else 1e-5 if policy.is_lora else 1e-6  # the last is the paper's
-    if (config.optim.schedule or ("linear" if small else "constant")) == "constant":
-        return rate
-    return rate * (1 - (update - 1) / max(1, config.optim.updates))
+def learning_rate(config: TrainConfig, policy: TransformersPolicy) -> float:
+    """The rate asked for, or the one that suits the size of what is trained."""
+    if config.optim.learning_rate is not None:
+        return config.optim.learning_rate
+    if sum(parameter.numel() for parameter in policy.model.parameters()) < SMALL_MODEL:
+        return 3e-4
+    return 1e-5 if policy.is_lora else 1e-6  # the latter is the paper's, for full-size models
 
 
 def new_folder(config: TrainConfig, name: str) -> Path:

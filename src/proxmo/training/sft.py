@@ -54,8 +54,8 @@ class Turn:
     goal: str
     observation: str
     action: str
-    learnt: bool = True
-    """False for a stumble, which is there for what follows it."""
+    stumble: bool = False
+    """Whether it was not what the expert chose."""
 
 
 def demonstrate(
@@ -88,7 +88,7 @@ def demonstrate(
             stumbles = rng.random() < stumble
             if stumbles:
                 action = rng.choice(list(known))
-            turns.append(Turn(info.get("goal", ""), observation, action, learnt=not stumbles))
+            turns.append(Turn(info.get("goal", ""), observation, action, stumbles))
             observation, _, terminated, truncated, info = env.step(action)
             ended = terminated or truncated
         if info["success"]:
@@ -139,15 +139,21 @@ def tokenized(policy: TransformersPolicy, turns: Sequence[Turn], name: str) -> T
 
 
 def lesson(
-    policy: TransformersPolicy, episodes: Sequence[Sequence[Turn]], observation_weight: float
+    policy: TransformersPolicy,
+    episodes: Sequence[Sequence[Turn]],
+    observation_weight: float,
+    stumble_weight: float = 0.0,
 ) -> list[Row]:
     """Rows whose `advantages` are the weights of all tokens in the loss.
 
-    An action's tokens count 1, a stumble's 0, an observation's `observation_weight`.
+    The tokens of the expert's actions count 1, of stumbles `stumble_weight`, of observations
+    `observation_weight`.
     """
     trajectories = [tokenized(policy, turns, str(n)) for n, turns in enumerate(episodes)]
-    learnt = np.array([turn.learnt for turns in episodes for turn in turns], dtype=float)
-    return [_all_tokens(row, observation_weight) for row in rows_of(trajectories, learnt)]
+    weights = [stumble_weight if turn.stumble else 1.0 for turns in episodes for turn in turns]
+    return [
+        _all_tokens(row, observation_weight) for row in rows_of(trajectories, np.array(weights))
+    ]
 
 
 def _all_tokens(row: Row, observation_weight: float) -> Row:
@@ -260,9 +266,11 @@ def make_policy(
     report: Reporter | None = None,
 ) -> TransformersPolicy:
     """Demonstrations, a tokenizer fitted to them, and a model fitted to both."""
-    count = config.demonstrations or spec.demonstrations
-    config = dataclasses.replace(config, epochs=config.epochs or spec.epochs)
-    chosen = _draw(spec, data, config.seed, count)
+    config = settled(spec, config)
+    assert config.demonstrations
+    assert config.vocabulary
+    assert config.context
+    chosen = _draw(spec, data, config.seed, config.demonstrations)
     episodes = demonstrate(
         spec,
         chosen,
@@ -286,20 +294,26 @@ def make_policy(
             prompter.response("", turn.action, turn.observation),
         )
     ]
-    tokenizer = train_tokenizer(
-        texts, config.vocabulary or spec.vocabulary, numbered_things=spec.numbered_things
-    )
+    tokenizer = train_tokenizer(texts, config.vocabulary, numbered_things=spec.numbered_things)
     settings = PromptSettings(
-        context=config.context or spec.context,
+        context=config.context,
         style=spec.prompt,
         history=spec.history,
         max_response_tokens=_longest_action(tokenizer, episodes),
     )
-    policy = TransformersPolicy(make_model(tokenizer, config.seed), tokenizer, settings)
-    rows = lesson(policy, episodes, config.observation_weight)
+    model = make_model(tokenizer, config.seed, induction=not spec.numbered_things)
+    policy = TransformersPolicy(model, tokenizer, settings)
+    rows = lesson(policy, episodes, config.observation_weight, config.stumble_weight or 0.0)
     rows = thinned(rows, config.action_share, np.random.default_rng(config.seed))
     fine_tune(policy.model, rows, config, report)
     return policy
+
+
+def settled(spec: EnvSpec, config: SftConfig) -> SftConfig:
+    """The settings, with the environment's own where they say none."""
+    names = ("demonstrations", "epochs", "vocabulary", "context", "stumble_weight")
+    own = {name: getattr(spec, name) for name in names if getattr(config, name) is None}
+    return dataclasses.replace(config, **own)
 
 
 def _draw(spec: EnvSpec, data: str | None, seed: int, count: int) -> list[Task]:
@@ -359,11 +373,7 @@ def _fingerprint(spec: EnvSpec, data: str | None, config: SftConfig, max_steps: 
         "env": spec.name,
         "data": str(Path(source).resolve()) if (source := spec.data(data)) else None,
         "max_steps": max_steps,
-        **dataclasses.asdict(config),
-        "demonstrations": config.demonstrations or spec.demonstrations,
-        "epochs": config.epochs or spec.epochs,
-        "vocabulary": config.vocabulary or spec.vocabulary,
-        "context": config.context or spec.context,
+        **dataclasses.asdict(settled(spec, config)),
     }
     digest = hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6)
     return f"{spec.name}-{digest.hexdigest()}"

@@ -73,8 +73,7 @@ def update_policy(
                     total = config.epochs * len(rows) // accelerator.num_processes
                     on_progress(min(done, total), total)
             norms.append(step(optimizer, accelerator, config.max_grad_norm))
-    rate = optimizer.param_groups[0]["lr"]
-    return _metrics(sums, norms, accelerator) | {"optim/learning_rate": rate}
+    return _metrics(sums, norms, accelerator)
 
 
 def step(optimizer: torch.optim.Optimizer, accelerator: Accelerator, max_norm: float) -> float:

@@ -322,12 +322,13 @@ class _Conversations(_Episodes):
             cache.advance(counts)
             return out.logits[torch.arange(len(rows), device=rows.device), column]
 
+        groups = [
+            torch.tensor(group, device=policy.device)
+            for group in _alike([len(tokens) for tokens in fed])
+        ]
         read = [
             (rows, forward(rows, *_padded([fed[row] for row in rows.tolist()], policy.device)))
-            for rows in (
-                torch.tensor(group, device=policy.device)
-                for group in _alike([len(tokens) for tokens in fed])
-            )
+            for rows in groups
         ]
         everyone = torch.arange(len(fed), device=policy.device)
 

@@ -190,7 +190,7 @@ class SftConfig:
     """Peak of Muon's step for the layers' matrices; AdamW's, for all else, is a tenth of it.
     Both warm up over a tenth of the training and then fall along a cosine."""
     batch_tokens: Positive = 2048
-    """Padded tokens per optimizer step."""
+    """Most tokens per optimizer step."""
     observation_weight: Annotated[float, Field(ge=0)] = 0.5
     """Weight of an observation's tokens in the loss, an action's being 1: reading teaches
     a model made from nothing what the words mean."""

@@ -148,6 +148,14 @@ def test_what_is_logged_under_progress_bars_goes_through_them(monkeypatch, capsy
     assert capsys.readouterr().err == ""
 
 
+def test_without_a_terminal_a_line_now_and_then_says_how_it_stands():
+    shown = io.StringIO()
+    for interval in (60.0, 0.0):
+        with Bars(Console(file=shown), interval) as bars:
+            bars.show("imitating the expert", 1200, 5000, "loss 0.43")
+    assert shown.getvalue() == "imitating the expert: 1,200 of 5,000, loss 0.43\n"
+
+
 def test_without_the_extras_a_command_says_how_to_install_them():
     code = (
         "import sys\n"

@@ -1,7 +1,8 @@
-"""Progress on a terminal: bars where one is, one plain line per stage where none is."""
+"""Progress: bars on a terminal, and where there is none a line a minute of what takes long."""
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -21,9 +22,15 @@ if TYPE_CHECKING:
 
 
 class Bars:
-    """Named bars, each shown when it is first told about; silent without a terminal."""
+    """Named bars, each shown when it is first told about.
 
-    def __init__(self, console: Console) -> None:
+    Without a terminal, a line every `interval` seconds says how one under way stands.
+    """
+
+    def __init__(self, console: Console, interval: float = 60.0) -> None:
+        self._console = console
+        self._interval = interval
+        self._said: dict[str, float] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -51,7 +58,16 @@ class Bars:
         """Set the bar called `name` to done / total, with a few words behind it."""
         if name not in self._bars:
             self._bars[name] = self._progress.add_task(name, total=total, told="")
+            self._said[name] = time.monotonic()
+        if not self._console.is_terminal:
+            self._say(name, done, total, told)
         self._progress.update(self._bars[name], completed=done, total=total, told=told)
+
+    def _say(self, name: str, done: int, total: int, told: str) -> None:
+        now = time.monotonic()
+        if now - self._said[name] >= self._interval:
+            self._said[name] = now
+            self._console.print(f"{name}: {done:,} of {total:,}" + (f", {told}" if told else ""))
 
     def hide(self, name: str) -> None:
         """Take a bar away, if it is there; telling about it again starts it anew."""

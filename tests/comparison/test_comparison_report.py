@@ -5,17 +5,18 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 from made import NASTY
 from matplotlib.figure import Figure
 
 from proxmo import cli
 from proxmo.comparison.credit_view import group_views
-from proxmo.comparison.figures import percents, steps_taken
+from proxmo.comparison.figures import figures_of, hundredths, steps_taken
 from proxmo.comparison.plan import load_plan
 from proxmo.comparison.report import write_report
-from proxmo.comparison.results import Results, fairness_checks, trajectory_file
-from proxmo.comparison.tables import differences_table, success_table, types_table
+from proxmo.comparison.results import SCORE, Results, fairness_checks, trajectory_file
+from proxmo.comparison.tables import differences_table, final_table, types_table
 from proxmo.training.records import RunFolder
 
 
@@ -37,11 +38,11 @@ def row(table, name):
 
 def test_success_is_told_over_seeds_and_seed_by_seed(results):
     # Seeds 0, 1, 2 of proxmo solve 8, 9, 8 of 10.
-    _, seeds, iqm, interval, spread, each = row(success_table(results, "alfworld"), "proxmo")
+    _, seeds, iqm, interval, spread, each = row(final_table(results, "alfworld"), "proxmo")
     assert (seeds, iqm, spread) == ("3", "83.3", "83.3 ± 5.8")
     assert interval == "80.0 to 90.0"
     assert each == "0: 80.0, 1: 90.0, 2: 80.0"
-    assert row(success_table(results, "alfworld"), "cold-start")[2] == "30.0"
+    assert row(final_table(results, "alfworld"), "cold-start")[2] == "30.0"
 
 
 def test_task_types_stand_in_the_papers_layout(results):
@@ -52,15 +53,24 @@ def test_task_types_stand_in_the_papers_layout(results):
 
 
 def test_webshop_is_told_by_score_and_success(broken):
-    for run in broken.runs:
+    for run in [*broken.runs, *broken.cold_starts]:
         file = RunFolder(run.folder).evaluations_file
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         for line in lines:
-            line["overall"]["score"] = 0.75
+            line["overall"]["score"] = 0.75 if run.variant == "proxmo" else 0.5
         file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    table = types_table(Results(broken), "alfworld")
+    results = Results(broken)
+    table = types_table(results, "alfworld")
     assert table.columns == ("variant", "Score", "Success")
-    assert row(table, "grpo") == ("grpo", "75.0 ± 0.0", "43.3 ± 5.8")
+    assert row(table, "grpo") == ("grpo", "50.0 ± 0.0", "43.3 ± 5.8")
+    assert row(final_table(results, "alfworld", SCORE), "proxmo")[2] == "75.0"
+    difference = row(differences_table(results, ["alfworld"], SCORE), "proxmo − grpo")
+    assert difference[1:5] == ("3", "+25.0", "+25.0 to +25.0", "better")
+    page = write_report(broken, updates=1, tasks=1)
+    assert "alfworld, score: proxmo − grpo = +25.0 points" in page.read_text()
+    figures = {path.name for path in (page.parent / "figures").iterdir()}
+    assert {"learning-score-alfworld.svg", "final-score-alfworld.png"} <= figures
+    assert (page.parent / "tables" / "differences-score-alfworld.csv").is_file()
 
 
 def test_differences_are_judged_by_their_interval(results):
@@ -102,11 +112,18 @@ def test_environment_steps_are_those_of_the_updates_before_an_evaluation(results
     assert [steps_taken(records, update) for update in (0, 1, 2)] == [0, 18, 36]
 
 
-def test_percents_on_an_axis_are_not_rounded():
+def test_points_of_a_sweep_are_compared_over_the_seeds_that_all_have(results):
+    # alpha 4 is proxmo itself, with seeds 0, 1, 2; alpha 1 was run with seed 0 alone.
+    figure = next(f for f in figures_of(results, "alfworld") if f.name.startswith("sensitivity"))
+    dots = [line for line in figure.draw(8.0).axes[0].lines if line.get_alpha() == 0.4]
+    assert [np.size(line.get_ydata()) for line in dots] == [1, 1]
+
+
+def test_hundredths_on_an_axis_are_not_rounded():
     axes = Figure().add_subplot()
     axes.set_ylim(0.52, 0.58)
     axes.set_yticks([0.525, 0.55])
-    percents(axes.yaxis)
+    hundredths(axes.yaxis, "%")
     assert axes.yaxis.get_major_formatter().format_ticks([0.525, 0.55]) == ["52.5%", "55%"]
 
 

@@ -90,6 +90,13 @@ def test_texts_with_few_actions_are_thinned_out_as_much_as_they_are_below_the_sh
     assert thinned(rows, 0.0, np.random.default_rng(0)) == rows
 
 
+def test_texts_are_thinned_by_their_actions_whatever_observations_weigh(alfworld, tasks):
+    episodes = demonstrate(alfworld, tasks, seed=0)
+    policy = fitted(episodes, "window")
+    counts = [len(lesson(policy, episodes, weight, action_share=0.3)) for weight in (0.5, 1.0)]
+    assert counts[0] == counts[1] < len(lesson(policy, episodes, 1.0))
+
+
 def test_generated_demonstrations_are_divided_among_worlds(alfworld, monkeypatch):
     asked = []
     monkeypatch.setattr(
@@ -136,6 +143,19 @@ def test_a_cold_start_is_made_once_and_kept_whole(alfworld, tmp_path, monkeypatc
     monkeypatch.setattr(sft, "make_policy", pytest.fail)
     assert cold_start(alfworld, None, SMALL) == folder
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_cold_start_is_made_again_for_an_environment_that_reads_otherwise(
+    alfworld, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PROXMO_CACHE", str(tmp_path))
+    made = [
+        cold_start(spec, None, SMALL)
+        for spec in (alfworld, dataclasses.replace(alfworld, prompt="numbered"))
+    ]
+    assert made[0] != made[1]
+    styles = [load_policy(PolicyConfig(model=str(folder))).settings.style for folder in made]
+    assert styles == ["compact", "numbered"]
 
 
 def test_a_cold_start_that_is_stopped_leaves_nothing(alfworld, tmp_path, monkeypatch):

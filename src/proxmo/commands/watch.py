@@ -41,7 +41,7 @@ class Watcher(Reporter):
         self._bars.hide_all()
         going = f"goes on after update {done}" if done else "begins"
         self._tell(f"run {folder} {going}")
-        self._bars.show("updates", done, self._updates)
+        self._show_updates(done)
 
     def rollout(self, update: int, progress: Progress) -> None:
         """Show the episodes of an update."""
@@ -55,7 +55,7 @@ class Watcher(Reporter):
     def updated(self, update: int, metrics: dict[str, float]) -> None:
         """One line about the update."""
         self._bars.hide(_LOSS)
-        self._bars.show("updates", update, self._updates)
+        self._show_updates(update)
         seconds = sum(value for name, value in metrics.items() if name.startswith("seconds/"))
         self._tell(
             f"update {update:3d}/{self._updates}  success {metrics['rollout/success_rate']:4.0%}  "
@@ -79,6 +79,10 @@ class Watcher(Reporter):
             + (f"score {overall.score:.3f}, " if overall.score is not None else "")
             + f"{overall.steps:.1f} steps"
         )
+
+    def _show_updates(self, done: int) -> None:
+        if self._console.is_terminal:  # elsewhere each update has its line
+            self._bars.show("updates", done, self._updates)
 
     def _tell(self, line: str) -> None:
         seconds = int(time.perf_counter() - self._began)

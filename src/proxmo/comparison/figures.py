@@ -17,13 +17,14 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
 from proxmo.comparison.file import COLD_START
 from proxmo.comparison.plan import Sweep, episodes_per_update
-from proxmo.comparison.results import Results, RunRecord, final_success, success
+from proxmo.comparison.results import SUCCESS, Measure, Results, RunRecord
 from proxmo.comparison.statistics import Estimate, Floats, aggregate
 from proxmo.comparison.tables import DIAGNOSTICS, PAPER_TYPES, seconds_by_part, type_place
 from proxmo.files import whole
@@ -75,33 +76,18 @@ def figures_of(results: Results, environment: str) -> list[Figure]:
     main = results.kinds(environment, "method", "variant") or names
     ablated = results.kinds(environment, "ablation")
     figures = [
-        Figure(
-            f"learning-{environment}",
-            "Success while learning",
-            "Unseen tasks solved after so many updates: interquartile mean over seeds, with its "
-            "95 % bootstrap interval as a band.",
-            lambda width: _learning(results, environment, main, width),
-        ),
-        Figure(
-            f"efficiency-{environment}",
-            "Success per environment step",
-            "The same evaluations against the environment steps that a run had taken to learn "
-            "from, mean over seeds: a variant to the left of another needed fewer for as much.",
-            lambda width: _efficiency(results, environment, main, width),
-        ),
-        Figure(
-            f"final-{environment}",
-            "Success at the end",
-            "Interquartile mean over seeds with its 95 % bootstrap interval; each dot is a seed.",
-            lambda width: _final(results, environment, [COLD_START, *names], width),
-        ),
+        figure
+        for measure in results.measures(environment)
+        for figure in _measured(results, environment, measure, main)
+    ]
+    figures.append(
         Figure(
             f"types-{environment}",
             "Success by task type",
             "Mean over seeds at the end of training, with the standard deviation as a line.",
             lambda width: _types(results, environment, [COLD_START, *main], width),
-        ),
-    ]
+        )
+    )
     if ablated:
         whole_method = [name for name in ("proxmo", "grpo") if name in names]
         figures.append(
@@ -109,7 +95,9 @@ def figures_of(results: Results, environment: str) -> list[Figure]:
                 f"ablation-{environment}",
                 "Ablation",
                 "ProxMO, and what is left of it without one level or both.",
-                lambda width: _final(results, environment, [*whole_method, *ablated], width),
+                lambda width: _final(
+                    results, environment, SUCCESS, [*whole_method, *ablated], width
+                ),
             )
         )
     figures += [
@@ -134,6 +122,37 @@ def figures_of(results: Results, environment: str) -> list[Figure]:
     ]
 
 
+def _measured(
+    results: Results, environment: str, measure: Measure, main: Sequence[str]
+) -> list[Figure]:
+    """How the variants were judged by a measure: while learning, per step, at the end."""
+    names = results.variants(environment)
+    suffix = environment if measure == SUCCESS else f"{measure.name}-{environment}"
+    told = measure.name.capitalize()
+    return [
+        Figure(
+            f"learning-{suffix}",
+            f"{told} while learning",
+            f"{told} on unseen tasks after so many updates: interquartile mean over seeds, with "
+            "its 95 % bootstrap interval as a band.",
+            lambda width: _learning(results, environment, measure, main, width),
+        ),
+        Figure(
+            f"efficiency-{suffix}",
+            f"{told} per environment step",
+            "The same evaluations against the environment steps that a run had taken to learn "
+            "from, mean over seeds: a variant to the left of another needed fewer for as much.",
+            lambda width: _efficiency(results, environment, measure, main, width),
+        ),
+        Figure(
+            f"final-{suffix}",
+            f"{told} at the end",
+            "Interquartile mean over seeds with its 95 % bootstrap interval; each dot is a seed.",
+            lambda width: _final(results, environment, measure, [COLD_START, *names], width),
+        ),
+    ]
+
+
 def colour_of(results: Results, variant: str) -> str:
     """A variant's colour, the same in all figures."""
     if variant == COLD_START:
@@ -152,11 +171,11 @@ def _line_style(results: Results, variant: str) -> dict[str, Any]:
     }
 
 
-def curve(records: Sequence[RunRecord]) -> list[tuple[int, Estimate]]:
-    """Success against updates: an aggregate at each evaluation that all runs have."""
+def curve(records: Sequence[RunRecord], measure: Measure = SUCCESS) -> list[tuple[int, Estimate]]:
+    """The measure against updates: an aggregate at each evaluation that all runs have."""
     updates = set.intersection(*(set(record.evaluations) for record in records))
     return [
-        (update, aggregate([np.array([success(r.evaluations[update]) for r in records])]))
+        (update, aggregate([np.array([measure.of(r.evaluations[update]) for r in records])]))
         for update in sorted(updates)
     ]
 
@@ -175,11 +194,13 @@ def steps_taken(records: Sequence[RunRecord], update: int) -> float:
     )
 
 
-def _learning(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
+def _learning(
+    results: Results, environment: str, measure: Measure, names: Sequence[str], width: float
+) -> Canvas:
     canvas, axes = _canvas(width, 0.55 if width == WIDE else 0.9)
     evaluated: set[int] = set()
     for name in names:
-        points = curve(results.of(environment, name))
+        points = curve(results.of(environment, name), measure)
         updates = [update for update, _ in points]
         evaluated.update(updates)
         _plot_curve(results, axes, name, updates, points)
@@ -194,22 +215,24 @@ def _learning(results: Results, environment: str, names: Sequence[str], width: f
     }
     told = f" of {episodes.pop()} episodes" if len(episodes) == 1 else ""
     axes.set_xlabel(f"policy updates{told}")
-    axes.set_ylabel("unseen tasks solved")
+    _tell(axes.yaxis, measure)
     _legend(canvas, axes, len(names), width)
     return canvas
 
 
-def _efficiency(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
+def _efficiency(
+    results: Results, environment: str, measure: Measure, names: Sequence[str], width: float
+) -> Canvas:
     canvas, axes = _canvas(width, 0.55 if width == WIDE else 0.9)
     for name in names:
         records = results.of(environment, name)
-        points = curve(records)
+        points = curve(records, measure)
         steps = [steps_taken(records, update) for update, _ in points]
         _plot_curve(results, axes, name, steps, points)
     axes.xaxis.set_major_locator(MaxNLocator(6 if width == WIDE else 4))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("environment steps")
-    axes.set_ylabel("unseen tasks solved")
+    _tell(axes.yaxis, measure)
     _legend(canvas, axes, len(names), width)
     return canvas
 
@@ -227,14 +250,15 @@ def _plot_curve(
     axes.plot(at, values, label=name, linewidth=2, markersize=5, **style)
     low, high = [e.low for _, e in points], [e.high for _, e in points]
     axes.fill_between(at, low, high, color=style["color"], alpha=0.13, linewidth=0)
-    percents(axes.yaxis)
 
 
-def _final(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
+def _final(
+    results: Results, environment: str, measure: Measure, names: Sequence[str], width: float
+) -> Canvas:
     names = [name for name in names if results.of(environment, name)]
     canvas, axes = _canvas(width, (0.9 + 0.36 * len(names)) / width)
     for place, name in enumerate(names):
-        scores = final_success(results.of(environment, name))
+        scores = measure.final(results.of(environment, name))
         estimate = aggregate([scores])
         colour = colour_of(results, name)
         axes.plot(scores, [place + 0.22] * len(scores), "o", color=colour, alpha=0.45, markersize=4)
@@ -245,8 +269,7 @@ def _final(results: Results, environment: str, names: Sequence[str], width: floa
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.grid(visible=False, axis="y")
-    percents(axes.xaxis)
-    axes.set_xlabel("unseen tasks solved")
+    _tell(axes.xaxis, measure)
     return canvas
 
 
@@ -257,7 +280,7 @@ def _types(results: Results, environment: str, names: Sequence[str], width: floa
     bar = 0.8 / len(found)
     canvas, axes = _canvas(width, 0.5 if width == WIDE else 0.9)
     for place, (name, records) in enumerate(found.items()):
-        scores = [_type_scores(records, kind) for kind in kinds] + [final_success(records)]
+        scores = [_type_scores(records, kind) for kind in kinds] + [SUCCESS.final(records)]
         means = [score.mean() if len(score) else np.nan for score in scores]
         spread = [score.std(ddof=1) if len(score) > 1 else np.nan for score in scores]
         at = np.arange(len(scores)) - 0.4 + bar * (place + 0.5)
@@ -266,9 +289,8 @@ def _types(results: Results, environment: str, names: Sequence[str], width: floa
         axes.errorbar(at, means, spread, fmt="none", ecolor=INK, elinewidth=0.9)
     told = [PAPER_TYPES.get(str(kind), str(kind)) for kind in kinds] + ["All"]
     axes.set_xticks(range(len(told)), told)
-    percents(axes.yaxis)
+    _tell(axes.yaxis, SUCCESS)
     axes.set_ylim(bottom=0, top=min(axes.get_ylim()[1], 1.0))
-    axes.set_ylabel("unseen tasks solved")
     _legend(canvas, axes, len(found), width)
     return canvas
 
@@ -284,32 +306,35 @@ def _sensitivity_figure(results: Results, environment: str, sweep: Sweep) -> Fig
     return Figure(
         f"sensitivity-{sweep.setting.replace('.', '-')}-{environment}",
         f"Sensitivity to {key}",
-        "Success at the end: interquartile mean with its 95 % interval; each dot is a seed. "
-        "Values are evenly spaced.",
+        "Success at the end, over the seeds that all values were run with: interquartile mean with "
+        "its 95 % interval; each dot is a seed. Values are evenly spaced.",
         lambda width: _sensitivity(results, environment, sweep, width),
     )
 
 
 def _sensitivity(results: Results, environment: str, sweep: Sweep, width: float) -> Canvas:
     canvas, axes = _canvas(width, 0.45 if width == WIDE else 0.75)
-    places, values = [], []
-    for place, (_, name) in enumerate(sweep.points):
-        records = results.of(environment, name)
-        if not records:
-            continue
-        scores = final_success(records)
+    points = [
+        (place, results.of(environment, name)) for place, (_, name) in enumerate(sweep.points)
+    ]
+    points = [(place, records) for place, records in points if records]
+    # A point that is a variant of its own may have more seeds than the others.
+    shared = set.intersection(*({r.run.seed for r in records} for _, records in points))
+    values = []
+    for place, records in points:
+        compared = [record for record in records if record.run.seed in shared] or records
+        scores = SUCCESS.final(compared)
         estimate = aggregate([scores])
-        places.append(place)
         values.append(estimate.value)
         axes.plot([place + 0.08] * len(scores), scores, "o", color=COLOURS[0], alpha=0.4, ms=4)
         if estimate.low <= estimate.high:
             axes.plot([place] * 2, [estimate.low, estimate.high], color=COLOURS[0], linewidth=3)
+    places = [place for place, _ in points]
     axes.plot(places, values, "o-", color=COLOURS[0], linewidth=1.2, markersize=8)
     axes.set_xticks(range(len(sweep.points)), [str(value) for value, _ in sweep.points])
     axes.set_xlim(-0.5, len(sweep.points) - 0.5)
     axes.set_xlabel(sweep.setting)
-    axes.set_ylabel("unseen tasks solved")
-    percents(axes.yaxis)
+    _tell(axes.yaxis, SUCCESS)
     return canvas
 
 
@@ -392,12 +417,16 @@ def _plain(axes: Axes) -> None:
     axes.yaxis.label.set_color(INK)
 
 
-def percents(axis: object) -> None:
-    """Shares written as percents, in full: 52.5 % does not become 52 %."""
-    told = FuncFormatter(lambda share, _: f"{100 * share:.4g}%")
-    axis.set_major_formatter(told)  # type: ignore[attr-defined]
-    locator = MaxNLocator("auto", steps=[1, 2, 5, 10])
-    axis.set_major_locator(locator)  # type: ignore[attr-defined]
+def _tell(axis: Axis, measure: Measure) -> None:
+    """An axis of a measure."""
+    axis.set_label_text(measure.told)
+    hundredths(axis, measure.unit)
+
+
+def hundredths(axis: Axis, unit: str) -> None:
+    """Shares written as hundredths, in full: 52.5 % does not become 52 %."""
+    axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}{unit}"))
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
 
 
 def _legend(canvas: Canvas, axes: Axes, entries: int, width: float) -> None:

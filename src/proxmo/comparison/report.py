@@ -15,14 +15,14 @@ from proxmo.comparison.credit_view import GroupView, group_views
 from proxmo.comparison.figures import NARROW, WIDE, Figure, figures_of
 from proxmo.comparison.file import FILE_NAME
 from proxmo.comparison.plan import Plan
-from proxmo.comparison.results import Check, Results, fairness_checks
+from proxmo.comparison.results import Check, Measure, Results, fairness_checks
 from proxmo.comparison.tables import (
     Table,
     budget_table,
     diagnostics_table,
     differences_table,
+    final_table,
     per_seed_table,
-    success_table,
     types_table,
 )
 from proxmo.errors import InputError
@@ -67,9 +67,11 @@ def write_report(plan: Plan, *, updates: int = 3, tasks: int = 4) -> Path:
 
 
 def _tables(results: Results, environment: str) -> list[Table]:
-    tables = [
-        success_table(results, environment),
-        differences_table(results, [environment]),
+    tables = []
+    for measure in results.measures(environment):
+        tables.append(final_table(results, environment, measure))
+        tables.append(differences_table(results, [environment], measure))
+    tables += [
         types_table(results, environment),
         budget_table(results, environment),
         diagnostics_table(results, environment),
@@ -99,18 +101,12 @@ def _page(results: Results, sections: Sequence[tuple[str, str]]) -> str:
 def _summary(results: Results) -> str:
     """What came out, in a sentence per difference; what is missing."""
     plan = results.plan
-    findings = []
-    for environment in results.environments:
-        for row in differences_table(results, [environment]).rows:
-            difference, pairs, points, between, verdict, *_ = row
-            told = "difference not shown" if verdict == "not shown" else verdict
-            style = verdict if verdict in ("better", "worse") else "soft"
-            surely = f"95\u00a0% interval {between}, {pairs} pairs of runs"
-            surely = "one pair of runs, no interval" if pairs == "1" else surely
-            findings.append(
-                f"<li>{escape(environment)}: {escape(difference)} = {escape(points)} points "
-                f'({escape(surely)}): <span class="{style}">{told}</span></li>'
-            )
+    findings = [
+        _finding(environment, measure, row)
+        for environment in results.environments
+        for measure in results.measures(environment)
+        for row in differences_table(results, [environment], measure).rows
+    ]
     finished = len(plan.runs) - len(results.unfinished)
     text = f"<p>{finished} of {len(plan.runs)} runs finished. Compared with {plan.reference}:</p>"
     text += f'<ul class="findings">{"".join(findings)}</ul>' if findings else ""
@@ -121,6 +117,19 @@ def _summary(results: Results) -> str:
     if results.unfinished:
         text += f'<p class="warning">{escape(_left_out(results))}</p>'
     return text
+
+
+def _finding(environment: str, measure: Measure, row: Sequence[str]) -> str:
+    """A line of the table of differences, as an item of a list."""
+    difference, pairs, points, between, verdict, *_ = row
+    told = "difference not shown" if verdict == "not shown" else verdict
+    style = verdict if verdict in ("better", "worse") else "soft"
+    surely = f"95\u00a0% interval {between}, {pairs} pairs of runs"
+    surely = "one pair of runs, no interval" if pairs == "1" else surely
+    return (
+        f"<li>{escape(environment)}, {measure.name}: {escape(difference)} = {escape(points)} "
+        f'points ({escape(surely)}): <span class="{style}">{told}</span></li>'
+    )
 
 
 def _left_out(results: Results) -> str:

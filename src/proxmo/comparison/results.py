@@ -19,6 +19,31 @@ from proxmo.training.records import RunFolder
 Record = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What an evaluation is judged by: a number from 0 to 1, told in hundredths."""
+
+    name: str
+    """Its key in an evaluation."""
+    told: str
+    """What it means, for an axis."""
+    unit: str
+    """What stands behind its hundredths."""
+
+    def of(self, evaluation: Record) -> float:
+        """Over all tasks of an evaluation."""
+        return float(evaluation["overall"][self.name])
+
+    def final(self, records: Sequence[RunRecord]) -> Floats:
+        """At the end of each run, (runs,)."""
+        return np.array([self.of(record.last) for record in records])
+
+
+SUCCESS = Measure("success", "unseen tasks solved", "%")
+SCORE = Measure("score", "mean score on unseen tasks, times 100", "")
+"""The environment's own grade of an episode, where it gives one, as WebShop does."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """A finished run."""
@@ -82,10 +107,18 @@ class Results:
         """Those of the variants that are of these kinds."""
         return [v for v in self.variants(environment) if self.plan.variant(v).kind in kinds]
 
-    def pairs(self, environment: str, ours: str, theirs: str) -> tuple[Floats, Floats]:
-        """Final success of two variants over the seeds that both have."""
-        mine = {record.run.seed: success(record.last) for record in self.of(environment, ours)}
-        other = {record.run.seed: success(record.last) for record in self.of(environment, theirs)}
+    def measures(self, environment: str) -> list[Measure]:
+        """What the environment's runs are judged by: success first."""
+        records = [r for (env, _, _), r in self.records.items() if env == environment]
+        graded = all(record.last["overall"].get("score") is not None for record in records)
+        return [SUCCESS, SCORE] if graded else [SUCCESS]
+
+    def pairs(
+        self, environment: str, ours: str, theirs: str, measure: Measure = SUCCESS
+    ) -> tuple[Floats, Floats]:
+        """How two variants ended, over the seeds that both have."""
+        mine = {r.run.seed: measure.of(r.last) for r in self.of(environment, ours)}
+        other = {r.run.seed: measure.of(r.last) for r in self.of(environment, theirs)}
         seeds = [seed for seed in mine if seed in other]
         return np.array([mine[s] for s in seeds]), np.array([other[s] for s in seeds])
 
@@ -93,16 +126,6 @@ class Results:
 def trajectory_file(run: Run, update: int) -> Any:
     """Where a run keeps the steps of an update."""
     return RunFolder(run.folder).trajectories / f"update_{update:05d}.parquet"
-
-
-def success(evaluation: Record) -> float:
-    """Share of tasks solved."""
-    return float(evaluation["overall"]["success"])
-
-
-def final_success(records: Sequence[RunRecord]) -> Floats:
-    """Success at the end of each run, (runs,)."""
-    return np.array([success(record.last) for record in records])
 
 
 @dataclass(frozen=True, slots=True)

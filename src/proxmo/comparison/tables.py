@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from proxmo.comparison.file import COLD_START
-from proxmo.comparison.results import Results, RunRecord, final_success
+from proxmo.comparison.results import SCORE, SUCCESS, Measure, Results, RunRecord
 from proxmo.comparison.statistics import (
     Estimate,
     aggregate,
@@ -55,14 +55,14 @@ class Table:
         return stream.getvalue()
 
 
-def success_table(results: Results, environment: str) -> Table:
-    """Success at the end: over seeds, and seed by seed."""
+def final_table(results: Results, environment: str, measure: Measure = SUCCESS) -> Table:
+    """How the variants ended: over seeds, and seed by seed."""
     rows = []
     for name in [COLD_START, *results.variants(environment)]:
         records = results.of(environment, name)
         if not records:
             continue
-        scores = final_success(records)
+        scores = measure.final(records)
         seeds = ", ".join(
             f"{r.run.seed}: {percent(s)}" for r, s in zip(records, scores, strict=True)
         )
@@ -70,13 +70,15 @@ def success_table(results: Results, environment: str) -> Table:
         rows.append(
             (name, str(len(scores)), percent(whole.value), interval(whole), _spread(scores), seeds)
         )
+    unit = f", {measure.unit}" if measure.unit else ""
     return Table(
-        f"success-{environment}",
-        f"Success on unseen tasks, {environment}",
-        ("variant", "seeds", "IQM, %", "95 % interval", "mean ± sd, %", "each seed, %"),
+        f"{measure.name}-{environment}",
+        f"{measure.name.capitalize()} on unseen tasks, {environment}",
+        ("variant", "seeds", f"IQM{unit}", "95 % interval", f"mean ± sd{unit}", f"each seed{unit}"),
         tuple(rows),
         "IQM: interquartile mean over seeds, with a bootstrap interval (stratified by environment, "
-        "percentiles of 10,000 resamples).",
+        "percentiles of 10,000 resamples)."
+        + ("" if measure.unit else " Scores are told times 100."),
     )
 
 
@@ -86,15 +88,15 @@ def types_table(results: Results, environment: str) -> Table:
     records = {name: results.of(environment, name) for name in names}
     every = [record for found in records.values() for record in found]
     types = sorted({kind for record in every for kind in record.last["types"]}, key=type_place)
-    scored = any("score" in record.last["overall"] for record in every)
+    scored = SCORE in results.measures(environment)
     if scored:
         types = []  # WebShop's layout: score and success
     rows = [
         (
             name,
             *(_over_seeds(found, kind) for kind in types),
-            *([_scores(found)] if scored else []),
-            _spread(final_success(found)),
+            *([_spread(SCORE.final(found))] if scored else []),
+            _spread(SUCCESS.final(found)),
         )
         for name, found in records.items()
         if found
@@ -111,13 +113,15 @@ def types_table(results: Results, environment: str) -> Table:
     )
 
 
-def differences_table(results: Results, environments: Sequence[str]) -> Table:
+def differences_table(
+    results: Results, environments: Sequence[str], measure: Measure = SUCCESS
+) -> Table:
     """The reference against every other variant, seed by seed."""
     reference = results.plan.reference
     others = dict.fromkeys(name for env in environments for name in results.variants(env))
     rows = []
     for name in others:
-        pairs = [results.pairs(env, reference, name) for env in environments]
+        pairs = [results.pairs(env, reference, name, measure) for env in environments]
         if name == reference or not all(len(mine) for mine, _ in pairs):
             continue
         ours, theirs = [mine for mine, _ in pairs], [other for _, other in pairs]
@@ -135,9 +139,10 @@ def differences_table(results: Results, environments: Sequence[str]) -> Table:
             )
         )
     where = "all environments" if len(environments) > 1 else environments[0]
+    kind = "differences" if measure == SUCCESS else f"differences-{measure.name}"
     return Table(
-        f"differences-{'all' if len(environments) > 1 else environments[0]}",
-        f"Differences in success, {where}",
+        f"{kind}-{'all' if len(environments) > 1 else environments[0]}",
+        f"Differences in {measure.name}, {where}",
         ("difference", "pairs", "points", "95 % interval", "verdict", "P(better), %", "interval"),
         tuple(rows),
         "Points: mean paired difference by seed, with Student's interval; one that includes zero "
@@ -265,10 +270,6 @@ def interval(estimate: Estimate, sign: bool = False) -> str:
 def _over_seeds(records: Sequence[RunRecord], kind: str) -> str:
     found = [record.last["types"].get(kind) for record in records]
     return _spread(np.array([score["success"] for score in found if score]))
-
-
-def _scores(records: Sequence[RunRecord]) -> str:
-    return _spread(np.array([record.last["overall"].get("score", math.nan) for record in records]))
 
 
 def _spread(scores: np.ndarray) -> str:

@@ -143,17 +143,30 @@ def lesson(
     episodes: Sequence[Sequence[Turn]],
     observation_weight: float,
     stumble_weight: float = 0.0,
+    *,
+    action_share: float = 0.0,
+    seed: int = 0,
 ) -> list[Row]:
     """Rows whose `advantages` are the weights of all tokens in the loss.
 
     The tokens of the expert's actions count 1, of stumbles `stumble_weight`, of observations
-    `observation_weight`.
+    `observation_weight`. Some rows are left out where actions are less than `action_share` of the
+    tokens (`thinned`).
     """
     trajectories = [tokenized(policy, turns, str(n)) for n, turns in enumerate(episodes)]
     weights = [stumble_weight if turn.stumble else 1.0 for turns in episodes for turn in turns]
-    return [
-        _all_tokens(row, observation_weight) for row in rows_of(trajectories, np.array(weights))
-    ]
+    rows = rows_of(trajectories, np.array(weights))
+    kept = thinned(rows, action_share, np.random.default_rng(seed))
+    return [_all_tokens(row, observation_weight) for row in kept]
+
+
+def thinned(rows: Sequence[Row], share: float, rng: np.random.Generator) -> list[Row]:
+    """The rows, without some of those in which fewer tokens than `share` have weight 1.
+
+    One with half that share is kept in one of two cases, and so on: time goes where the lessons
+    are. In a shop, what answers a page of results is a hundredth of its length.
+    """
+    return [row for row in rows if rng.random() * share <= float((row.advantages == 1.0).mean())]
 
 
 def _all_tokens(row: Row, observation_weight: float) -> Row:
@@ -161,15 +174,6 @@ def _all_tokens(row: Row, observation_weight: float) -> Row:
     every = np.ones(len(row.tokens), dtype=bool)
     every[0] = False  # nothing stands before the first token
     return dataclasses.replace(row, response_mask=every, advantages=weights.astype(np.float32))
-
-
-def thinned(rows: Sequence[Row], share: float, rng: np.random.Generator) -> list[Row]:
-    """The rows, without some of those in which the share of action tokens is less than `share`.
-
-    One with half that share is kept in one of two cases, and so on: time goes where the lessons
-    are. In a shop, what answers a page of results is a hundredth of its length.
-    """
-    return [row for row in rows if rng.random() * share <= float((row.advantages == 1.0).mean())]
 
 
 def fine_tune(
@@ -285,26 +289,27 @@ def make_policy(
             f"{max_steps or spec.max_steps} steps; allow it more (--max-steps)"
         )
     prompter = Prompter(spec.prompt)
-    texts = [
-        text
-        for turns in episodes
-        for turn in turns
-        for text in (
-            prompter.following(turn.observation, ()),
-            prompter.response("", turn.action, turn.observation),
-        )
-    ]
+    turns = [turn for episode in episodes for turn in episode]
+    read = [prompter.following(turn.observation, ()) for turn in turns]
+    said = [prompter.response("", turn.action, turn.observation) for turn in turns]
+    texts = [text for pair in zip(read, said, strict=True) for text in pair]
     tokenizer = train_tokenizer(texts, config.vocabulary, numbered_things=spec.numbered_things)
     settings = PromptSettings(
         context=config.context,
         style=spec.prompt,
         history=spec.history,
-        max_response_tokens=_longest_action(tokenizer, episodes),
+        max_response_tokens=_longest(tokenizer, said),
     )
     model = make_model(tokenizer, config.seed, induction=not spec.numbered_things)
     policy = TransformersPolicy(model, tokenizer, settings)
-    rows = lesson(policy, episodes, config.observation_weight, config.stumble_weight or 0.0)
-    rows = thinned(rows, config.action_share, np.random.default_rng(config.seed))
+    rows = lesson(
+        policy,
+        episodes,
+        config.observation_weight,
+        config.stumble_weight or 0.0,
+        action_share=config.action_share,
+        seed=config.seed,
+    )
     fine_tune(policy.model, rows, config, report)
     return policy
 
@@ -332,10 +337,10 @@ def _draw(spec: EnvSpec, data: str | None, seed: int, count: int) -> list[Task]:
     return drawn
 
 
-def _longest_action(tokenizer: Any, episodes: Sequence[Sequence[Turn]]) -> int:
-    """Tokens of the longest action shown, the end of the turn included."""
-    actions = list({turn.action for turns in episodes for turn in turns})
-    return 1 + max(map(len, tokenizer(actions, add_special_tokens=False)["input_ids"]))
+def _longest(tokenizer: Any, said: Sequence[str]) -> int:
+    """Tokens of the longest response, the end of the turn included."""
+    responses = list(dict.fromkeys(said))
+    return 1 + max(map(len, tokenizer(responses, add_special_tokens=False)["input_ids"]))
 
 
 def cold_start(
@@ -372,7 +377,9 @@ def _fingerprint(spec: EnvSpec, data: str | None, config: SftConfig, max_steps: 
         "version": proxmo.__version__,
         "env": spec.name,
         "data": str(Path(source).resolve()) if (source := spec.data(data)) else None,
-        "max_steps": max_steps,
+        "max_steps": max_steps or spec.max_steps,
+        "prompt": [spec.prompt, spec.history, spec.numbered_things],
+        "worlds": spec.worlds,
         **dataclasses.asdict(settled(spec, config)),
     }
     digest = hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6)

@@ -124,6 +124,44 @@ def test_a_server_that_refuses_or_fails_ends_the_run_with_a_sentence(
     assert "Traceback" not in told
 
 
+def test_an_evaluation_that_was_broken_off_asks_for_nothing_twice(serve, evaluate, tmp_path):
+    def answer(request):
+        if len(server.requests) > limit:
+            return refused(401, "the credit is used up")
+        return expert_answer("webshop", request.payload["messages"])
+
+    options = ["--env", "webshop", "--tasks", "3", "--context", "conversation"]
+    limit = 10**6
+    server = serve(answer)
+    _, _, unbroken = evaluate(server, *options)
+    whole = len(server.requests)
+    (tmp_path / "result.json").unlink()
+    server.requests.clear()
+    limit = 7
+    code, told, result = evaluate(server, *options)
+    assert (code, result) == (2, {})
+    kept = tmp_path / "result.json.answers.jsonl"
+    answers = len(kept.read_text().splitlines())
+    assert 0 < answers <= limit
+    assert f"{answers} answers are kept in {kept}" in told
+    with kept.open("a") as stream:
+        stream.write('{"asked": "tor')  # killed while it wrote
+    server.requests.clear()
+    limit = 10**6
+    code, told, result = evaluate(server, *options)
+    assert code == 0, told
+    assert len(server.requests) == whole - answers
+    assert result == unbroken
+    assert not kept.exists()
+
+
+def test_a_record_of_answers_that_is_none_is_refused(serve, evaluate, tmp_path):
+    (tmp_path / "result.json.answers.jsonl").write_text("[1, 2]\n")
+    code, told, _ = evaluate(serve(lambda _: "fine"), "--tasks", "1")
+    assert code == 2
+    assert "result.json.answers.jsonl is no record of answers" in told
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

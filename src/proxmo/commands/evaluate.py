@@ -18,8 +18,10 @@ from proxmo.commands.options import parse_options
 from proxmo.config import BUILTIN, PolicyConfig, SftConfig
 from proxmo.envs import registry
 from proxmo.envs.registry import EnvSpec
-from proxmo.errors import InputError
+from proxmo.errors import InputError, ProxmoError
 from proxmo.evaluation.tasks import sample_tasks
+from proxmo.files import write_text
+from proxmo.policies.journal import Journal
 from proxmo.progress import Bars
 from proxmo.prompts import Prompter
 
@@ -62,7 +64,8 @@ class EvaluateOptions:
     seed: int = 0
     """Seed of the tasks and of sampling."""
     out: Path | None = None
-    """JSON file to write the result to."""
+    """JSON file to write the result to. Until it is written, a server's answers are kept beside
+    it (`OUT.answers.jsonl`): an evaluation that was broken off goes on with the same command."""
     env: str = "alfworld"
     """Environment: a name of the registry, or `module:NAME` of an `EnvSpec`."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
@@ -118,7 +121,12 @@ def main(arguments: Sequence[str]) -> None:
     from proxmo.evaluation.report import evaluation_table
 
     console = Console(highlight=False)
-    with Bars(console) as bars, _policy(options, spec, bars) as policy:
+    journal = _journal(options)
+    with (
+        _kept(journal, console),
+        Bars(console) as bars,
+        _policy(options, spec, bars, journal) as policy,
+    ):
         prompted = prompt(
             options.method,
             policy,
@@ -137,7 +145,9 @@ def main(arguments: Sequence[str]) -> None:
     console.print(usage_line(prompted.usage))
     if options.out is not None:
         text = json.dumps(_record(options, spec, prompted), indent=2)
-        options.out.write_text(text + "\n", encoding="utf-8")
+        write_text(options.out, text + "\n")
+        if journal is not None:
+            journal.remove()
         console.print(f"written to {options.out}", soft_wrap=True)
 
 
@@ -180,8 +190,32 @@ def _examples(options: EvaluateOptions) -> list[Example]:
     return load_examples(options.env, options.examples)
 
 
+def _journal(options: EvaluateOptions) -> Journal | None:
+    """Where the answers of a server are kept until the result is written."""
+    if options.endpoint is None or options.out is None:
+        return None
+    return Journal(options.out.with_name(f"{options.out.name}.answers.jsonl"))
+
+
 @contextmanager
-def _policy(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> Iterator[Policy]:
+def _kept(journal: Journal | None, console: Console) -> Iterator[None]:
+    """Say what was kept when an evaluation is broken off."""
+    try:
+        yield
+    except (ProxmoError, KeyboardInterrupt):
+        if journal is not None and len(journal):
+            console.print(
+                f"{len(journal):,} answers are kept in {journal.path}; the same command goes on "
+                "from there",
+                soft_wrap=True,
+            )
+        raise
+
+
+@contextmanager
+def _policy(
+    options: EvaluateOptions, spec: EnvSpec, bars: Bars, journal: Journal | None
+) -> Iterator[Policy]:
     if options.endpoint is None:
         # Seconds of imports, torch among them: only once the options are right.
         from proxmo.policies.transformers import load_policy
@@ -210,6 +244,7 @@ def _policy(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> Iterator[Pol
         endpoint,
         context="window" if options.context == "auto" else options.context,
         prompter=prompter,
+        journal=journal,
         environment=os.environ,
     )
     try:

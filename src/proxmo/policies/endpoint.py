@@ -16,6 +16,7 @@ import numpy as np
 
 from proxmo.errors import InputError, ProxmoError
 from proxmo.policies.base import Response, Usage
+from proxmo.policies.journal import Journal
 from proxmo.prompts import Prompter
 from proxmo.types import Context
 
@@ -71,12 +72,17 @@ class EndpointPolicy:
         *,
         context: Context = "window",
         prompter: Prompter | None = None,
+        journal: Journal | None = None,
         environment: Mapping[str, str],
     ) -> None:
-        """`environment` is where the key is looked up: `os.environ`."""
+        """`environment` is where the key is looked up: `os.environ`.
+
+        What `journal` has an answer to is not asked; other answers are put there.
+        """
         self.endpoint = replace(endpoint, url=_base_address(endpoint.url))
         self.context: Context = context
         self.prompter = prompter or Prompter("think")
+        self._journal = journal
         key = environment.get(endpoint.key_variable, "").strip()
         if not (key.isascii() and key.isprintable()):
             raise InputError(
@@ -127,12 +133,32 @@ class EndpointPolicy:
         try:
             async with asyncio.TaskGroup() as group:  # the first that fails ends the others
                 tasks = [
-                    group.create_task(self._ask(messages, seed, temperature))
+                    group.create_task(self._ask_once(messages, seed, temperature))
                     for messages, seed in zip(dialogues, seeds, strict=True)
                 ]
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         return [task.result() for task in tasks]
+
+    async def _ask_once(
+        self, messages: Sequence[Message], seed: int, temperature: float
+    ) -> Response:
+        """The answer on record, else the server's, which then is."""
+        if self._journal is None:
+            return await self._ask(messages, seed, temperature)
+        asked = {
+            "url": self.endpoint.url,
+            "model": self.endpoint.model,
+            "max_response_tokens": self.endpoint.max_response_tokens,
+            "messages": list(messages),
+            "seed": seed,
+            "temperature": temperature,
+        }
+        response = self._journal.find(asked)
+        if response is None:
+            response = await self._ask(messages, seed, temperature)
+            self._journal.keep(asked, response)
+        return response
 
     async def _ask(self, messages: Sequence[Message], seed: int, temperature: float) -> Response:
         jitter = random.Random(seed)

@@ -16,7 +16,7 @@ from proxmo.comparison.figures import figures_of, hundredths, steps_taken
 from proxmo.comparison.plan import load_plan
 from proxmo.comparison.report import write_report
 from proxmo.comparison.results import SCORE, Results, fairness_checks, trajectory_file
-from proxmo.comparison.tables import differences_table, final_table, types_table
+from proxmo.comparison.tables import Table, differences_table, final_table, types_table
 from proxmo.training.records import RunFolder
 
 
@@ -78,6 +78,12 @@ def test_differences_are_judged_by_their_interval(results):
     # Every seed of proxmo solves four tasks more than that seed of grpo.
     assert row(table, "proxmo − grpo")[1:6] == ("3", "+40.0", "+40.0 to +40.0", "better", "100.0")
     assert row(table, "proxmo − proxmo-alpha-1.0")[1:5] == ("1", "+20.0", "–", "not shown")
+
+
+def test_negative_numbers_have_a_minus_sign_to_read_and_a_hyphen_for_a_spreadsheet():
+    table = Table("t", "T", ("a", "b"), (("proxmo-alpha-1.0", "-1.5 to -0.5"),))
+    assert "| proxmo-alpha-1.0 | −1.5 to −0.5 |" in table.markdown()
+    assert "proxmo-alpha-1.0,-1.5 to -0.5" in table.csv()
 
 
 def test_fairness_is_looked_up_in_the_records(results, broken):

@@ -24,6 +24,7 @@ from proxmo.comparison.tables import (
     final_table,
     per_seed_table,
     types_table,
+    typeset,
 )
 from proxmo.errors import InputError
 from proxmo.files import write_text
@@ -121,7 +122,7 @@ def _summary(results: Results) -> str:
 
 def _finding(environment: str, measure: Measure, row: Sequence[str]) -> str:
     """A line of the table of differences, as an item of a list."""
-    difference, pairs, points, between, verdict, *_ = row
+    difference, pairs, points, between, verdict, *_ = map(typeset, row)
     told = "difference not shown" if verdict == "not shown" else verdict
     style = verdict if verdict in ("better", "worse") else "soft"
     surely = f"95\u00a0% interval {between}, {pairs} pairs of runs"
@@ -167,7 +168,7 @@ def _figure(figure: Figure) -> str:
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
     rows = "".join(
-        "<tr>" + "".join(f"<td{_tone(cell)}>{escape(cell)}</td>" for cell in row) + "</tr>"
+        "<tr>" + "".join(f"<td{_tone(cell)}>{escape(typeset(cell))}</td>" for cell in row) + "</tr>"
         for row in table.rows
     )
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,9 @@ PAPER_TYPES = {
     "pick_two_obj_and_place": "Pick2",
 }
 """ALFWorld's task types, named and ordered as in the tables of the papers (GiGPO's table 1)."""
+
+
+_NEGATIVE = re.compile(r"(?<!\S)-(?=\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,5 +289,10 @@ def type_place(kind: str) -> tuple[int, str]:
     return (listed.index(kind) if kind in listed else len(listed), kind)
 
 
+def typeset(text: str) -> str:
+    """A cell as it is read: negative numbers with a minus sign, not a hyphen."""
+    return _NEGATIVE.sub("−", text)
+
+
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return typeset(text).replace("|", "\\|")

@@ -105,6 +105,16 @@ def test_a_long_text_does_not_push_the_baseline_out_of_sight(opened):
     assert page.locator("#detail").evaluate("part => part.scrollWidth <= part.clientWidth")
 
 
+def test_a_long_state_behind_a_baseline_is_cut_until_it_is_clicked(opened):
+    page = opened()
+    state = page.locator(".neighbour").first
+    state.locator(".soft").evaluate("text => text.textContent += ' drawer'.repeat(300)")
+    assert state.bounding_box()["height"] < 150
+    state.click()
+    assert state.bounding_box()["height"] > 300
+    assert page.locator(".step.source").count() > 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1400])
 def test_the_page_fits_the_window(opened, width, scheme):

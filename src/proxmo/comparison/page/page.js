@@ -129,7 +129,7 @@
     if (!behind.length) return [make("p", "soft", "This method has no step-level baseline.")];
     const rest = 1 - behind.reduce((sum, [, share]) => sum + share, 0);
     return [make("h4", "", "Where the baseline comes from"),
-      make("p", "soft", "States of the group by their share; click one to mark its steps."),
+      make("p", "soft", "States of the group by their share; click one to read it whole and to mark its steps."),
       ...behind.map(([state, share]) => {
         const [text, count, mean] = group.states[state];
         const bar = make("span", "bar");
@@ -139,7 +139,10 @@
           ` ${state === s[0] ? "this state" : "another state"}, ${count} step${count > 1 ? "s" : ""}, mean return ${plain(mean)} `,
           make("span", "soft", text));
         button.type = "button";
-        button.addEventListener("click", () => mark(state));
+        button.addEventListener("click", () => {
+          button.classList.toggle("open");
+          mark(state);
+        });
         return button;
       }),
       ...(rest > 0.001 ? [make("p", "soft", `${percent(rest)} from further states.`)] : [])];

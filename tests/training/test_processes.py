@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -37,12 +36,6 @@ def train_and_keep_gradients(config: TrainConfig, kept: Path) -> None:
     save_file(gradients, kept)
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def runs(model, tmp_path_factory):
     """Folders of the same run, by one process and by two."""
@@ -59,30 +52,17 @@ def runs(model, tmp_path_factory):
     train_and_keep_gradients(alone, folder / "alone.safetensors")
     settings = folder / "shared.toml"
     settings.write_text(tomli_w.dumps(config_dict(shared)))
-    common = {
-        **os.environ,
-        "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(free_port()),
-        "ACCELERATE_USE_CPU": "true",
-        "OMP_NUM_THREADS": "1",
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(settings), str(folder / f"{rank}.safetensors")],
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        for process in processes:
-            _, said = process.communicate(timeout=120)
-            assert process.returncode == 0, said
-    finally:
-        for process in processes:
-            process.kill()
+    # The launcher finds a port itself, and keeps it.
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    ended = subprocess.run(
+        [sys.executable, *launch, __file__, str(settings), str(folder)],
+        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
     return folder
 
 
@@ -123,4 +103,5 @@ def test_two_processes_end_with_the_weights_of_one(runs):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     register()
-    train_and_keep_gradients(load_config(Path(sys.argv[1])), Path(sys.argv[2]))
+    settings, folder = map(Path, sys.argv[1:])
+    train_and_keep_gradients(load_config(settings), folder / f"{os.environ['RANK']}.safetensors")

@@ -15,8 +15,8 @@ def score(successes, episodes):
     return Score(episodes, successes, low=0.1, high=0.9, steps=12.34, invalid=0.056, errors=0)
 
 
-def lines(table):
-    console = Console(file=io.StringIO(), width=120)
+def lines(table, width=120):
+    console = Console(file=io.StringIO(), width=width)
     console.print(table)
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
@@ -27,6 +27,14 @@ def test_an_evaluation_has_a_row_per_type_and_one_for_all():
     row = next(line for line in told if "all" in line)
     assert [part in row for part in ("4", "75.0%", "10 to 90", "12.3", "5.6%")] == [True] * 5
     assert any("heat" in line and "50.0%" in line for line in told)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_name_of_a_task_type_is_never_cut(width):
+    name = "pick_clean_then_place_in_recep"
+    told = lines(evaluation_table(Evaluation(score(1, 4), {name: score(1, 4)}), "title"), width)
+    first = [line.split("│")[1].strip() for line in told if line.startswith("│")]
+    assert "".join(first) == f"{name}all"
 
 
 def test_a_comparison_tells_the_gain_in_points():

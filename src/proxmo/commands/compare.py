@@ -12,6 +12,7 @@ from rich.table import Table
 from tyro.conf import Positional, arg
 
 from proxmo.commands.board import Board
+from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
 from proxmo.comparison.cost import Cost, cost_of
 from proxmo.comparison.file import FILE_NAME
@@ -53,7 +54,7 @@ def main(
     options = parse_options(CompareOptions, arguments, prog="proxmo compare")
     if options.jobs < 1:
         raise InputError(f"--jobs is {options.jobs}; give at least 1")
-    console = Console(highlight=False, soft_wrap=True)
+    console = make_console()
     plan = load_plan(options.file)
     jobs = jobs_of(plan)
     if options.dry_run:

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, arg, create_mutex_group
 
+from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
 from proxmo.config import BUILTIN, PolicyConfig, SftConfig
 from proxmo.envs import registry
@@ -120,7 +121,7 @@ def main(arguments: Sequence[str]) -> None:
     from proxmo.evaluation.prompting.trials import prompt
     from proxmo.evaluation.report import evaluation_table
 
-    console = Console(highlight=False)
+    console = make_console()
     journal = _journal(options)
     with (
         _kept(journal, console),
@@ -148,7 +149,7 @@ def main(arguments: Sequence[str]) -> None:
         write_text(options.out, text + "\n")
         if journal is not None:
             journal.remove()
-        console.print(f"written to {options.out}", soft_wrap=True)
+        console.print(f"written to {options.out}")
 
 
 def _title(options: EvaluateOptions, spec: EnvSpec) -> str:
@@ -206,8 +207,7 @@ def _kept(journal: Journal | None, console: Console) -> Iterator[None]:
         if journal is not None and len(journal):
             console.print(
                 f"{len(journal):,} answers are kept in {journal.path}; the same command goes on "
-                "from there",
-                soft_wrap=True,
+                "from there"
             )
         raise
 

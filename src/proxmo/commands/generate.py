@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
-from rich.console import Console
 
+from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
 from proxmo.envs.alfworld.generator import generate, write_games
 from proxmo.errors import InputError
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
         paths = write_games(games, options.out)
     except OSError as error:
         raise InputError(f"--out {options.out}: cannot write there ({error.strerror})") from error
-    console = Console(soft_wrap=True, highlight=False)
+    console = make_console()
     console.print(f"{len(paths)} games in {options.out / options.split}")
     console.print(
         f"next: proxmo evaluate --model builtin --games {options.out} --split {options.split}"

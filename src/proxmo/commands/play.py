@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 from tyro.conf import Positional, arg
 
+from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
 from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str]) -> None:
     spec = registry.get(options.env)
     tasks = spec.load_tasks(options.split, options.data, options.seed)
     task = _choose(tasks, options)
-    console = Console(highlight=False, soft_wrap=True)
+    console = make_console()
     limit = options.max_steps or spec.max_steps
     _note(
         console,

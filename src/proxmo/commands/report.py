@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from rich.console import Console
 from tyro.conf import Positional
 
+from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
 from proxmo.comparison.plan import load_plan
 from proxmo.comparison.report import write_report
@@ -33,4 +33,4 @@ def main(arguments: Sequence[str]) -> None:
     options = parse_options(ReportOptions, arguments, prog="proxmo report")
     plan = load_plan(options.folder)
     page = write_report(plan, updates=options.updates, tasks=options.tasks)
-    Console(highlight=False, soft_wrap=True).print(f"report: {page}")
+    make_console().print(f"report: {page}")

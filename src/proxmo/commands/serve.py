@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import tyro
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
-from rich.console import Console
 
 from proxmo.adapters.openenv import ServedTasks, make_app
+from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
 from proxmo.envs import registry
 from proxmo.errors import InputError
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> None:
     listener = _listen(options.host, options.port)
     host, port = listener.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
-    Console(soft_wrap=True, highlight=False).print(
+    make_console().print(
         f"serving {spec.name} at http://{host}:{port} (sessions at ws://{host}:{port}/ws, "
         f"{options.max_sessions} at most); Ctrl-C ends it"
     )

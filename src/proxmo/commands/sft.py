@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from rich.console import Console
 from tyro.conf import arg
 
+from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
 from proxmo.config import SftConfig
 from proxmo.envs import registry
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
     spec = registry.get(options.env)
     from proxmo.training.sft import cold_start  # seconds of imports, torch among them
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = make_console()
     with Bars(console) as bars:
         folder = cold_start(
             spec,

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
 from tyro.conf import arg
 
+from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
 from proxmo.config import TrainConfig, load_config
 from proxmo.envs import registry
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
 
     # Of several processes that train together, the first one speaks.
     first = os.environ.get("RANK", "0") == "0"
-    console = Console(highlight=False, soft_wrap=True, quiet=not first)
+    console = make_console(quiet=not first)
     with Bars(console) as bars:
         watcher = Watcher(console, bars, config.optim.updates)
         result = train(

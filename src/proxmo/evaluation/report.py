@@ -34,7 +34,7 @@ def comparison_table(before: Evaluation, after: Evaluation, title: str) -> Table
 
 def _table(title: str, columns: list[str]) -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column("task type")
+    table.add_column("task type", overflow="fold")
     for column in columns:
         table.add_column(column, justify="right")
     return table

@@ -143,6 +143,10 @@ def test_a_cold_start_is_made_once_and_kept_whole(alfworld, tmp_path, monkeypatc
     monkeypatch.setattr(sft, "make_policy", pytest.fail)
     assert cold_start(alfworld, None, SMALL) == folder
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    copy = cold_start(alfworld, None, SMALL, folder=tmp_path / "mine")
+    assert copy == tmp_path / "mine"
+    for path in folder.iterdir():
+        assert (copy / path.name).read_bytes() == path.read_bytes()
 
 
 def test_a_cold_start_is_made_again_for_an_environment_that_reads_otherwise(

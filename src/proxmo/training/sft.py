@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -354,11 +355,16 @@ def cold_start(
 ) -> Path:
     """The folder of a built-in policy made with these settings; made now unless cached.
 
-    The cache is `$PROXMO_CACHE`, by default `~/.cache/proxmo`. A policy appears there whole
-    or not at all.
+    The cache is `$PROXMO_CACHE`, by default `~/.cache/proxmo`. A policy appears there, or in
+    `folder`, whole or not at all.
     """
-    target = folder or cache_folder() / "cold-start" / _fingerprint(spec, data, config, max_steps)
+    cached = cache_folder() / "cold-start" / _fingerprint(spec, data, config, max_steps)
+    target = folder or cached
     if (target / "config.json").is_file():
+        return target
+    if (cached / "config.json").is_file():
+        with whole(target) as path:
+            shutil.copytree(cached, path)
         return target
     policy = make_policy(spec, data, config, max_steps=max_steps, report=report)
     with whole(target) as path:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from proxmo.comparison import cost
+from proxmo.comparison.cost import cost_of
 from proxmo.comparison.plan import episodes_per_update, load_plan
 from proxmo.credit import CREDIT
 from proxmo.errors import InputError
@@ -143,3 +145,15 @@ def test_a_file_without_seeds_is_refused(tmp_path):
     path.write_text('methods = ["grpo"]')
     with pytest.raises(InputError, match=r"test\.toml: seeds is missing"):
         load_plan(path)
+
+
+def test_the_cost_is_estimated_by_environment_where_it_is_known(planned, monkeypatch):
+    monkeypatch.setattr(cost, "BUILTIN_CORE_SECONDS", {"alfworld": 0.5, "webshop": 2.0})
+    both = planned(
+        'methods = ["grpo"]\nbase.optim.updates = 9\n'
+        "environments.alfworld.rollout = { tasks = 2, group_size = 5 }\n"
+        "environments.webshop.rollout = { tasks = 3, group_size = 10 }\n"
+    )
+    # Two seeds of nine updates, of 10 and of 30 episodes.
+    assert cost_of(both).core_hours == pytest.approx((180 * 0.5 + 540 * 2.0) / 3600)
+    assert cost_of(planned('base.policy.model = "some/model"')).core_hours is None

@@ -126,7 +126,7 @@ def show_cost(console: Console, cost: Cost) -> None:
     elif cost.core_hours is not None:
         console.print(
             f"time: about {cost.core_hours:.1f} core-hours without evaluations, by what an "
-            "episode of ALFWorld costs the built-in policy on a CPU"
+            "episode costs the built-in policy on a CPU"
         )
     else:
         console.print("time: known after the first update; run this again then")

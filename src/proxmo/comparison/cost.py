@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from proxmo.comparison.jobs import is_finished, updates_made
@@ -10,9 +10,9 @@ from proxmo.comparison.plan import Plan, Run, episodes_per_update
 from proxmo.envs import registry
 from proxmo.training.records import RunFolder
 
-BUILTIN_CORE_SECONDS = 0.4
-"""Core-seconds that an episode of ALFWorld costs the built-in policy, learning included: the main
-run took 24 s for the 128 episodes of its first update, on two cores."""
+BUILTIN_CORE_SECONDS = {"alfworld": 0.15, "webshop": 0.45}
+"""Environment -> core-seconds that an episode costs the built-in policy, learning included: updates
+of 128 and of 64 episodes took 19 and 28 s on one core in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Cost:
     seconds_per_update: float | None
     """Mean over the updates on record here, evaluations apart; None when there are none."""
     core_hours: float | None
-    """Estimate for the built-in policy where nothing is on record; None for other models."""
+    """Estimate where nothing is on record, for the built-in policy in the two benchmarks; None for
+    what else there is."""
 
 
 def cost_of(plan: Plan) -> Cost:
@@ -42,19 +43,15 @@ def cost_of(plan: Plan) -> Cost:
     episodes = {run.name: left[run.name] * episodes_per_update(run.config) for run in unfinished}
     evaluation = sum(_evaluations(run) * run.config.run.eval_tasks for run in unfinished)
     recorded = seconds_per_update(plan.runs)
-    builtin = all(
-        run.config.policy.model == str(plan.builtin_model(run.environment)) for run in plan.runs
-    )
-    total = sum(episodes.values())
     return Cost(
         runs=len(plan.runs),
         finished=len(plan.runs) - len(unfinished),
         updates=sum(left.values()),
-        episodes=total,
+        episodes=sum(episodes.values()),
         evaluation_episodes=evaluation,
         steps=sum(episodes[run.name] * _max_steps(run) for run in unfinished),
         seconds_per_update=recorded,
-        core_hours=total * BUILTIN_CORE_SECONDS / 3600 if builtin and recorded is None else None,
+        core_hours=_core_hours(plan, unfinished, episodes) if recorded is None else None,
     )
 
 
@@ -66,6 +63,17 @@ def seconds_per_update(runs: Sequence[Run]) -> float | None:
         for line in RunFolder(run.folder).read_metrics()
     ]
     return sum(seconds) / len(seconds) if seconds else None
+
+
+def _core_hours(plan: Plan, runs: Sequence[Run], episodes: Mapping[str, int]) -> float | None:
+    """What so many episodes per run take the built-in policy; None where that is not known."""
+    seconds = 0.0
+    for run in runs:
+        builtin = run.config.policy.model == str(plan.builtin_model(run.environment))
+        if not builtin or run.config.env.name not in BUILTIN_CORE_SECONDS:
+            return None
+        seconds += episodes[run.name] * BUILTIN_CORE_SECONDS[run.config.env.name]
+    return seconds / 3600
 
 
 def _evaluations(run: Run) -> int:

@@ -75,11 +75,9 @@ def figures_of(results: Results, environment: str) -> list[Figure]:
     names = results.variants(environment)
     main = results.kinds(environment, "method", "variant") or names
     ablated = results.kinds(environment, "ablation")
-    figures = [
-        figure
-        for measure in results.measures(environment)
-        for figure in _measured(results, environment, measure, main)
-    ]
+    measured = [_measured(results, environment, m, main) for m in results.measures(environment)]
+    # Side by side: the same figure of success and of score.
+    figures = [figure for of_each in zip(*measured, strict=True) for figure in of_each]
     figures.append(
         Figure(
             f"types-{environment}",

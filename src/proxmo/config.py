@@ -48,6 +48,10 @@ class EnvConfig:
     max_steps: Annotated[Positive | None, arg(aliases=["--max-steps"])] = None
     """Most steps of an episode, at least 1; none: the environment's own (ALFWorld: 50, WebShop:
     15)."""
+    reward: Literal["success", "score"] = "success"
+    """What is rewarded: `success` with 10 (paper), or the environment's own `score` of an episode,
+    times 10, where it gives one (WebShop): also a purchase that is nearly right is worth something,
+    so that more groups have something to tell apart."""
 
 
 @dataclass(frozen=True, config=_CLOSED)

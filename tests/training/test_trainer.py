@@ -9,11 +9,13 @@ import pytest
 import toy
 from toy import ToyEnv, evaluate_toy, toy_config
 
-from proxmo.config import CreditConfig
+from proxmo.config import CreditConfig, parse_config
 from proxmo.credit import CREDIT, GiGPO, ProxMO
+from proxmo.envs import registry
+from proxmo.envs.webshop import WebShopEnv
 from proxmo.errors import InputError, ProxmoError
 from proxmo.training import checkpoint
-from proxmo.training.session import Reporter
+from proxmo.training.session import Reporter, Session
 from proxmo.training.trainer import draw_tasks, make_estimator, rollout_seed, train
 
 
@@ -106,6 +108,23 @@ def test_what_a_method_cannot_do_is_refused(config, group_size, message):
 def test_more_tasks_than_there_are_are_refused_before_anything_is_written(model, tmp_path):
     config = toy_config(model, tmp_path / "run", rollout={"tasks": 13})
     with pytest.raises(InputError, match=r"rollout\.tasks is 13, but split 'train' has 12"):
+        train(config)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("reward", "graded"), [("success", False), ("score", True)])
+def test_the_score_of_an_episode_is_rewarded_where_it_is_asked_for(reward, graded):
+    config = parse_config({"env": {"name": "webshop", "reward": reward}}, where="test")
+    env = Session(config, registry.get("webshop"), None, Reporter()).make_env()
+    assert isinstance(env, WebShopEnv)
+    assert env.graded is graded
+
+
+def test_a_score_that_no_episode_has_is_refused_before_anything_is_written(model, tmp_path):
+    config = toy_config(model, tmp_path / "run", env={"reward": "score"})
+    with pytest.raises(
+        InputError, match=r"env\.reward is 'score', and environment 'toy' gives none"
+    ):
         train(config)
     assert not (tmp_path / "run").exists()
 

@@ -67,6 +67,9 @@ class EnvSpec:
     worlds: int = 1
     """Seeds among which generated demonstrations are divided. More than one where a seed makes a
     world, such as a catalog, that a policy could learn by heart."""
+    graded: bool = False
+    """Whether it scores an episode from 0 to 1, and takes an option `graded` to reward the score
+    instead of success."""
     data_variable: str | None = None
     """Environment variable that names the data where the user does not."""
 
@@ -185,6 +188,7 @@ register(
         context="window",
         history=0,
         worlds=60,
+        graded=True,
         data_variable="WEBSHOP_DATA",
     )
 )

@@ -152,7 +152,8 @@ class Session:
 
     def make_env(self) -> TextEnv:
         """An environment for one episode."""
-        return self.spec.make(max_steps=self.config.env.max_steps)
+        options = {"graded": True} if self.config.env.reward == "score" else {}
+        return self.spec.make(max_steps=self.config.env.max_steps, **options)
 
     def share(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks that this process plays."""

@@ -56,6 +56,10 @@ def train(
     """
     estimator = make_estimator(config.credit, config.rollout.group_size)
     spec = registry.get(config.env.name)
+    if config.env.reward == "score" and not spec.graded:
+        raise InputError(
+            f"env.reward is 'score', and environment {spec.name!r} gives none; choose 'success'"
+        )
     data = spec.data(config.env.data)  # a variable may change; the run's settings do not
     config = dataclasses.replace(config, env=dataclasses.replace(config.env, data=data))
     tasks = spec.load_tasks(config.env.train_split, config.env.data, seed=config.run.seed)

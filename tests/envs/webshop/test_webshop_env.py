@@ -78,6 +78,15 @@ def test_the_reward_of_success_is_an_option(catalog: Catalog):
     assert play(env, "search[chair]", "click[b000000004]", "click[buy now]")[1] == 1.0
 
 
+def test_a_purchase_that_is_nearly_right_is_worth_its_score_if_rewards_are_graded(catalog: Catalog):
+    env = WebShopEnv(catalog, graded=True)
+    env.reset(options={"goal": goal_of(catalog, "B000000001")})
+    rewards = [env.step(action)[1] for action in ("search[red mug]", "click[b000000001]")]
+    _, reward, terminated, _, info = env.step("click[buy now]")
+    assert (rewards, reward, terminated) == ([0.0, 0.0], 5.0, True)
+    assert (info["score"], info["success"]) == (0.5, False)
+
+
 def test_a_bought_product_of_another_kind_is_worth_nothing(catalog: Catalog):
     env = WebShopEnv(catalog)
     env.reset(options={"goal": goal_of(catalog, "B000000004")})

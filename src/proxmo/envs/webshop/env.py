@@ -37,8 +37,8 @@ class WebShopEnv(gymnasium.Env[str, str]):
     drawn in proportion to its weight. A catalog may come with the options too:
     `reset(options={"catalog": catalog, "goal": 17})`. `step` takes "search[words]" or
     "click[text]"; anything else changes nothing. The reward is `success_reward` if what is
-    bought has the score 1, else 0; the episode ends with a purchase, or is truncated after
-    `max_steps`. Many environments share one catalog.
+    bought has the score 1, else 0; `graded`, it is `success_reward` times the score. The episode
+    ends with a purchase, or is truncated after `max_steps`. Many environments share one catalog.
 
     `info` has, besides what every environment gives (`proxmo.envs.base.Info`):
     `available_actions` ({"has_search_bar": bool, "clickables": list[str]}), `has_search_bar`,
@@ -55,6 +55,7 @@ class WebShopEnv(gymnasium.Env[str, str]):
         max_steps: int = 15,
         *,
         success_reward: float = 10.0,
+        graded: bool = False,
     ):
         if max_steps < 1:
             raise InputError(f"max_steps must be >= 1, got {max_steps}")
@@ -66,6 +67,7 @@ class WebShopEnv(gymnasium.Env[str, str]):
         self.observation_mode: ObservationMode = observation_mode
         self.max_steps = max_steps
         self.success_reward = float(success_reward)
+        self.graded = graded
         self.observation_space = AnyText()
         self.action_space = AnyText()
         self._session: Session | None = None
@@ -103,7 +105,8 @@ class WebShopEnv(gymnasium.Env[str, str]):
         truncated = not session.over and self._steps >= self.max_steps
         self._over = session.over or truncated
         info = self._info(session, valid)
-        reward = self.success_reward if info["success"] else 0.0
+        worth = info["score"] if self.graded else float(info["success"])
+        reward = self.success_reward * worth
         observation = session.observation(self.observation_mode)
         return observation, reward, session.over, truncated, info
 

@@ -21,7 +21,6 @@ from proxmo.envs import registry
 from proxmo.envs.registry import EnvSpec
 from proxmo.errors import InputError, ProxmoError
 from proxmo.evaluation.tasks import sample_tasks
-from proxmo.files import write_text
 from proxmo.policies.journal import Journal
 from proxmo.progress import Bars
 from proxmo.prompts import Prompter
@@ -146,7 +145,7 @@ def main(arguments: Sequence[str]) -> None:
     console.print(usage_line(prompted.usage))
     if options.out is not None:
         text = json.dumps(_record(options, spec, prompted), indent=2)
-        write_text(options.out, text + "\n")
+        options.out.write_text(text + "\n", encoding="utf-8")
         if journal is not None:
             journal.remove()
         console.print(f"written to {options.out}")

@@ -15,6 +15,7 @@ from proxmo.commands import compare
 from proxmo.comparison.jobs import jobs_of
 from proxmo.comparison.plan import load_plan
 from proxmo.comparison.runner import run_jobs, threads_for
+from proxmo.config import load_config
 from proxmo.errors import InputError, ProxmoError
 
 FAKE = Path(__file__).parent / "fake_proxmo.py"
@@ -238,3 +239,15 @@ def test_a_comparison_goes_on_from_its_folder(place):
     place.compare()
     plan = load_plan(place.out)
     assert all(status.state == "done" for status in run_jobs(jobs_of(plan), plan.out, at_once=1))
+
+
+def test_a_comparison_that_was_moved_goes_on_from_its_own_policy(place):
+    place.compare()
+    began = place.starts()
+    place.out = place.out.rename(place.folder / "moved")
+    place.file.write_text(FILE.replace('"out"', '"moved"').replace("updates = 3", "updates = 4"))
+    place.compare()
+    assert place.starts() == [*began, *RUNS]
+    assert place.updates(RUNS[0]) == [1, 2, 3, 4]
+    settings = load_config(place.out / RUNS[0] / "config.toml")
+    assert settings.policy.model == str(place.out / "alfworld/cold-start/policy")

@@ -58,7 +58,7 @@ def check_folders(plan: Plan) -> None:
         file = RunFolder(run.folder).config_file
         if not file.is_file():
             continue
-        before = load_config(file)
+        before = _where_it_is_now(load_config(file), plan.builtin_model(run.environment))
         change = changed_setting(before, run.config)
         if change is not None:
             name, old, new = change
@@ -71,6 +71,14 @@ def check_folders(plan: Plan) -> None:
                 f"{run.folder} was begun for {before.optim.updates} updates, more than the "
                 f"{run.config.optim.updates} asked for now; ask for as many or more"
             )
+
+
+def _where_it_is_now(before: TrainConfig, model: Path) -> TrainConfig:
+    """Settings whose policy to start from is where the comparison has it, should it have moved."""
+    place = (model.parent.parent.name, COLD_START, model.name)
+    if Path(before.policy.model).parts[-3:] != place:
+        return before
+    return dataclasses.replace(before, policy=dataclasses.replace(before.policy, model=str(model)))
 
 
 def is_finished(run: Run) -> bool:
@@ -112,10 +120,9 @@ def _policy_job(name: str, folder: Path, config: TrainConfig, sft: SftConfig) ->
 def _train_job(run: Run, needs: Sequence[str], start: Run | None = None) -> Job:
     def prepare() -> list[str]:
         folder = RunFolder(run.folder)
-        if not folder.config_file.is_file():
-            if start is not None:
-                _share_first_evaluation(start, folder)
-            folder.write_config(run.config)  # last: a folder with settings can be resumed
+        if start is not None and not folder.config_file.is_file():
+            _share_first_evaluation(start, folder)
+        folder.write_config(run.config)  # last: a folder with settings can be resumed
         return ["train", "--resume", str(run.folder), "--updates", str(run.config.optim.updates)]
 
     return Job(run.name, tuple(needs), run.folder, lambda: is_finished(run), prepare, run)

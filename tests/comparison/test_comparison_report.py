@@ -125,6 +125,13 @@ def test_points_of_a_sweep_are_compared_over_the_seeds_that_all_have(results):
     assert [np.size(line.get_ydata()) for line in dots] == [1, 1]
 
 
+def test_a_sweep_whose_points_share_no_seed_has_no_figure(broken):
+    shutil.rmtree(broken.out / "alfworld" / "proxmo" / "seed-0")  # alpha 1 was run with it alone
+    names = [figure.name for figure in figures_of(Results(broken), "alfworld")]
+    assert "learning-alfworld" in names
+    assert not any(name.startswith("sensitivity") for name in names)
+
+
 def test_hundredths_on_an_axis_are_not_rounded():
     axes = Figure().add_subplot()
     axes.set_ylim(0.52, 0.58)

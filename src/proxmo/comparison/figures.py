@@ -101,7 +101,7 @@ def figures_of(results: Results, environment: str) -> list[Figure]:
     figures += [
         _sensitivity_figure(results, environment, sweep)
         for sweep in results.plan.sweeps
-        if any(results.of(environment, name) for _, name in sweep.points)
+        if _swept(results, environment, sweep)
     ]
     return [
         *figures,
@@ -125,25 +125,24 @@ def _measured(
 ) -> list[Figure]:
     """How the variants were judged by a measure: while learning, per step, at the end."""
     names = results.variants(environment)
-    suffix = environment if measure == SUCCESS else f"{measure.name}-{environment}"
     told = measure.name.capitalize()
     return [
         Figure(
-            f"learning-{suffix}",
+            measure.file_name("learning", environment),
             f"{told} while learning",
             f"{told} on unseen tasks after so many updates: interquartile mean over seeds, with "
             "its 95 % bootstrap interval as a band.",
             lambda width: _learning(results, environment, measure, main, width),
         ),
         Figure(
-            f"efficiency-{suffix}",
+            measure.file_name("efficiency", environment),
             f"{told} per environment step",
             "The same evaluations against the environment steps that a run had taken to learn "
             "from, mean over seeds: a variant to the left of another needed fewer for as much.",
             lambda width: _efficiency(results, environment, measure, main, width),
         ),
         Figure(
-            f"final-{suffix}",
+            measure.file_name("final", environment),
             f"{told} at the end",
             "Interquartile mean over seeds with its 95 % bootstrap interval; each dot is a seed.",
             lambda width: _final(results, environment, measure, [COLD_START, *names], width),
@@ -310,25 +309,35 @@ def _sensitivity_figure(results: Results, environment: str, sweep: Sweep) -> Fig
     )
 
 
+def _swept(results: Results, environment: str, sweep: Sweep) -> dict[int, list[RunRecord]]:
+    """The points of a sweep by their place, with the runs of the seeds that all of them have.
+
+    A point that is a variant of its own may have more seeds than the others.
+    """
+    found = {
+        place: records
+        for place, (_, name) in enumerate(sweep.points)
+        if (records := results.of(environment, name))
+    }
+    seeds = [{record.run.seed for record in records} for records in found.values()]
+    shared = set.intersection(*seeds) if seeds else set()
+    if not shared:
+        return {}
+    return {place: [r for r in of if r.run.seed in shared] for place, of in found.items()}
+
+
 def _sensitivity(results: Results, environment: str, sweep: Sweep, width: float) -> Canvas:
     canvas, axes = _canvas(width, 0.45 if width == WIDE else 0.75)
-    points = [
-        (place, results.of(environment, name)) for place, (_, name) in enumerate(sweep.points)
-    ]
-    points = [(place, records) for place, records in points if records]
-    # A point that is a variant of its own may have more seeds than the others.
-    shared = set.intersection(*({r.run.seed for r in records} for _, records in points))
+    points = _swept(results, environment, sweep)
     values = []
-    for place, records in points:
-        compared = [record for record in records if record.run.seed in shared] or records
-        scores = SUCCESS.final(compared)
+    for place, records in points.items():
+        scores = SUCCESS.final(records)
         estimate = aggregate([scores])
         values.append(estimate.value)
         axes.plot([place + 0.08] * len(scores), scores, "o", color=COLOURS[0], alpha=0.4, ms=4)
         if estimate.low <= estimate.high:
             axes.plot([place] * 2, [estimate.low, estimate.high], color=COLOURS[0], linewidth=3)
-    places = [place for place, _ in points]
-    axes.plot(places, values, "o-", color=COLOURS[0], linewidth=1.2, markersize=8)
+    axes.plot(list(points), values, "o-", color=COLOURS[0], linewidth=1.2, markersize=8)
     axes.set_xticks(range(len(sweep.points)), [str(value) for value, _ in sweep.points])
     axes.set_xlim(-0.5, len(sweep.points) - 0.5)
     axes.set_xlabel(sweep.setting)

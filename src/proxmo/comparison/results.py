@@ -30,6 +30,10 @@ class Measure:
     unit: str
     """What stands behind its hundredths."""
 
+    def file_name(self, kind: str, environment: str) -> str:
+        """What a figure or table of this measure is called; success goes without saying."""
+        return f"{kind}-{environment}" if self == SUCCESS else f"{kind}-{self.name}-{environment}"
+
     def of(self, evaluation: Record) -> float:
         """Over all tasks of an evaluation."""
         return float(evaluation["overall"][self.name])

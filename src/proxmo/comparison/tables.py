@@ -143,9 +143,8 @@ def differences_table(
             )
         )
     where = "all environments" if len(environments) > 1 else environments[0]
-    kind = "differences" if measure == SUCCESS else f"differences-{measure.name}"
     return Table(
-        f"{kind}-{'all' if len(environments) > 1 else environments[0]}",
+        measure.file_name("differences", "all" if len(environments) > 1 else environments[0]),
         f"Differences in {measure.name}, {where}",
         ("difference", "pairs", "points", "95 % interval", "verdict", "P(better), %", "interval"),
         tuple(rows),

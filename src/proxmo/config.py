@@ -222,6 +222,10 @@ class TrainConfig:
     run: RunConfig = field(default_factory=RunConfig)
 
 
+RUN_FILE = "config.toml"
+"""The settings of a run, in its folder."""
+
+
 def load_config(path: Path) -> TrainConfig:
     """Read a TOML file with the sections of `TrainConfig`; absent keys keep their defaults."""
     try:

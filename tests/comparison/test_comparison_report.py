@@ -108,7 +108,7 @@ def test_tables_and_figures_are_files(page):
     ]
     figures = {path.name for path in (page.parent / "figures").iterdir()}
     names = ["learning", "efficiency", "final", "types", "ablation", "time", "diagnostics"]
-    names.append("sensitivity-credit-alpha")
+    names.append("sensitivity-proxmo-credit-alpha")
     assert figures == {f"{name}-alfworld.{kind}" for name in names for kind in ("png", "svg")}
 
 
@@ -123,6 +123,13 @@ def test_points_of_a_sweep_are_compared_over_the_seeds_that_all_have(results):
     figure = next(f for f in figures_of(results, "alfworld") if f.name.startswith("sensitivity"))
     dots = [line for line in figure.draw(8.0).axes[0].lines if line.get_alpha() == 0.4]
     assert [np.size(line.get_ydata()) for line in dots] == [1, 1]
+
+
+def test_ablations_are_shown_over_the_seeds_that_all_have(results):
+    # The ablations were run with seeds 0 and 1, proxmo and grpo with 0, 1, 2.
+    figure = next(f for f in figures_of(results, "alfworld") if f.name.startswith("ablation"))
+    dots = [line for line in figure.draw(8.0).axes[0].lines if line.get_alpha() == 0.45]
+    assert [np.size(line.get_ydata()) for line in dots] == [2] * 5
 
 
 def test_a_sweep_whose_points_share_no_seed_has_no_figure(broken):

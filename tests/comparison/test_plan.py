@@ -85,6 +85,22 @@ def test_a_sweep_uses_the_variant_that_has_the_default(planned):
     assert [run.seed for run in plan.runs if run.variant == "proxmo"] == [0, 1, 2]
 
 
+def test_a_point_that_is_a_variant_in_one_environment_only_has_runs_of_its_own(planned):
+    plan = planned(
+        'methods = ["proxmo"]\n[[sweeps]]\nsetting = "rollout.group_size"\nvalues = [4, 8]\n'
+        "[environments.alfworld.rollout]\ntasks = 8\ngroup_size = 8\n"
+        "[environments.webshop.rollout]\ntasks = 16\ngroup_size = 4\n"
+    )
+    sizes = {
+        (run.environment, run.variant): run.config.rollout.group_size
+        for run in plan.runs
+        if run.seed == 0
+    }
+    assert names(plan) == ["proxmo", "proxmo-group-size-4", "proxmo-group-size-8"]
+    assert sizes["webshop", "proxmo-group-size-8"] == 8
+    assert sizes["webshop", "proxmo"] == 4
+
+
 def test_a_sweep_over_group_size_keeps_the_episodes_of_an_update(planned):
     plan = planned('[[sweeps]]\nsetting = "rollout.group_size"\nvalues = [4, 8, 16]\n')
     small = only(plan, "proxmo-group-size-4")
@@ -126,6 +142,8 @@ def test_environments_are_called_as_the_registry_calls_them(planned):
             "a group_size of 3 does not divide the 128 episodes",
         ),
         ("[variants.a]\ncredit={method='rloo'}\nrollout={group_size=1}", "give at least 2"),
+        ("[variants.a]\ncredit={method='rloo'}\nrollout={group_size='4'}", "group_size is '4'"),
+        ("[variants.a]\ncredit={method=['rloo']}", "credit has method ['rloo']; choose"),
         ("[variants.a]\ncredit={method='rloo'}\noptim={updates=9}", "variants.a.optim is not a"),
         ("[variants.cold-start]\ncredit={method='rloo'}", "cannot be a name of a folder"),
         ("[variants.proxmo]\ncredit={method='rloo'}", "two variants are called 'proxmo'"),

@@ -83,6 +83,14 @@ def test_a_difference_is_shown_when_its_interval_leaves_out_zero():
     assert paired_difference([runs(9)], [runs(1)]).verdict == "not shown"  # one seed proves nothing
 
 
+def test_two_equal_differences_give_no_interval_and_three_do():
+    # Successes of a few tasks are whole numbers, so that two differences are often the same.
+    two = paired_difference([runs(5, 6)], [runs(4, 5)])
+    assert (two.estimate.value, two.verdict) == (1, "not shown")
+    assert math.isnan(two.estimate.low)
+    assert paired_difference([runs(5, 6, 7)], [runs(4, 5, 6)]).verdict == "better"
+
+
 def test_pairing_takes_out_what_a_seed_does_to_all():
     ours, theirs = runs(0.1, 0.5, 0.9), runs(0.0, 0.39, 0.81)
     assert paired_difference([ours], [theirs]).shown

@@ -11,8 +11,9 @@ import pytest
 from safetensors.torch import load_file
 from toy import Slayer, evaluate_toy, run_until_killed, toy_config
 
-from proxmo.config import load_config
+from proxmo.config import PolicyConfig, load_config
 from proxmo.errors import InputError
+from proxmo.policies.transformers import load_policy
 from proxmo.training.session import Reporter
 from proxmo.training.trainer import train
 
@@ -124,6 +125,15 @@ def test_a_finished_run_goes_on_to_more_updates(model, undisturbed, tmp_path):
     train(longer, resume=run, evaluate=evaluate_toy)
     assert_same_run(run, undisturbed)
     assert load_config(run / "config.toml") == longer
+
+
+def test_a_run_that_has_become_longer_has_no_model_until_its_new_end(model, tmp_path):
+    run = tmp_path / "run"
+    train(toy_config(model, run, optim={"updates": 2}), evaluate=evaluate_toy)
+    with pytest.raises(KeyboardInterrupt):
+        train(toy_config(model, run), resume=run, reporter=Stopper(3))
+    with pytest.raises(InputError, match="is not finished and has no model yet; go on with"):
+        load_policy(PolicyConfig(str(run)))
 
 
 def test_a_finished_run_resumed_as_it_is_stays_as_it_is(model, undisturbed, tmp_path):

@@ -84,6 +84,7 @@ class Board:
         """Time left, by the pace since this comparison was started or gone on with."""
         made = self._made()
         total = sum(run.config.optim.updates for run in self._runs)
+        self._made_before = min(made, self._made_before)  # a run may go back to its checkpoint
         if made == self._made_before:
             return f"update {made} of {total}"
         pace = (time.monotonic() - self._began) / (made - self._made_before)

@@ -18,7 +18,7 @@ from proxmo.comparison.cost import Cost, cost_of
 from proxmo.comparison.file import FILE_NAME
 from proxmo.comparison.jobs import is_finished, jobs_of
 from proxmo.comparison.plan import Plan, episodes_per_update, load_plan
-from proxmo.comparison.runner import PROXMO, Status, log_file, run_jobs
+from proxmo.comparison.runner import PROXMO, Status, alone, log_file, run_jobs
 from proxmo.errors import BAD_INPUT, InputError, ProxmoError
 from proxmo.files import write_text
 
@@ -62,8 +62,8 @@ def main(
         show_cost(console, cost_of(plan))
         return
     file = options.file / FILE_NAME if options.file.is_dir() else options.file
-    write_text(plan.out / FILE_NAME, file.read_text(encoding="utf-8"))
-    with Board(console, jobs) as board:
+    with alone(plan.out), Board(console, jobs) as board:
+        write_text(plan.out / FILE_NAME, file.read_text(encoding="utf-8"))
         statuses = run_jobs(
             jobs, plan.out, at_once=options.jobs, command=command, on_change=board.show
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -86,22 +86,23 @@ def figures_of(results: Results, environment: str) -> list[Figure]:
             lambda width: _types(results, environment, [COLD_START, *main], width),
         )
     )
-    if ablated:
-        whole_method = [name for name in ("proxmo", "grpo") if name in names]
+    taken_apart = [name for name in ("proxmo", "grpo") if name in names] + ablated
+    if ablated and results.shared(environment, taken_apart):
         figures.append(
             Figure(
                 f"ablation-{environment}",
                 "Ablation",
-                "ProxMO, and what is left of it without one level or both.",
+                "ProxMO, and what is left of it without one level or both, over the seeds that "
+                "all of these were run with.",
                 lambda width: _final(
-                    results, environment, SUCCESS, [*whole_method, *ablated], width
+                    results, SUCCESS, results.shared(environment, taken_apart), width
                 ),
             )
         )
     figures += [
         _sensitivity_figure(results, environment, sweep)
         for sweep in results.plan.sweeps
-        if _swept(results, environment, sweep)
+        if results.shared(environment, [name for _, name in sweep.points])
     ]
     return [
         *figures,
@@ -145,7 +146,12 @@ def _measured(
             measure.file_name("final", environment),
             f"{told} at the end",
             "Interquartile mean over seeds with its 95 % bootstrap interval; each dot is a seed.",
-            lambda width: _final(results, environment, measure, [COLD_START, *names], width),
+            lambda width: _final(
+                results,
+                measure,
+                {name: results.of(environment, name) for name in [COLD_START, *names]},
+                width,
+            ),
         ),
     ]
 
@@ -250,12 +256,13 @@ def _plot_curve(
 
 
 def _final(
-    results: Results, environment: str, measure: Measure, names: Sequence[str], width: float
+    results: Results, measure: Measure, runs: Mapping[str, Sequence[RunRecord]], width: float
 ) -> Canvas:
-    names = [name for name in names if results.of(environment, name)]
+    """How the runs of each variant ended; a variant without any has no line."""
+    names = [name for name in runs if runs[name]]
     canvas, axes = _canvas(width, (0.9 + 0.36 * len(names)) / width)
     for place, name in enumerate(names):
-        scores = measure.final(results.of(environment, name))
+        scores = measure.final(runs[name])
         estimate = aggregate([scores])
         colour = colour_of(results, name)
         axes.plot(scores, [place + 0.22] * len(scores), "o", color=colour, alpha=0.45, markersize=4)
@@ -301,43 +308,28 @@ def _type_scores(records: Sequence[RunRecord], kind: str) -> Floats:
 def _sensitivity_figure(results: Results, environment: str, sweep: Sweep) -> Figure:
     key = sweep.setting.partition(".")[2].replace("_", " ")
     return Figure(
-        f"sensitivity-{sweep.setting.replace('.', '-')}-{environment}",
-        f"Sensitivity to {key}",
+        f"sensitivity-{sweep.method}-{sweep.setting.replace('.', '-')}-{environment}",
+        f"Sensitivity of {sweep.method} to {key}",
         "Success at the end, over the seeds that all values were run with: interquartile mean with "
         "its 95 % interval; each dot is a seed. Values are evenly spaced.",
         lambda width: _sensitivity(results, environment, sweep, width),
     )
 
 
-def _swept(results: Results, environment: str, sweep: Sweep) -> dict[int, list[RunRecord]]:
-    """The points of a sweep by their place, with the runs of the seeds that all of them have.
-
-    A point that is a variant of its own may have more seeds than the others.
-    """
-    found = {
-        place: records
-        for place, (_, name) in enumerate(sweep.points)
-        if (records := results.of(environment, name))
-    }
-    seeds = [{record.run.seed for record in records} for records in found.values()]
-    shared = set.intersection(*seeds) if seeds else set()
-    if not shared:
-        return {}
-    return {place: [r for r in of if r.run.seed in shared] for place, of in found.items()}
-
-
 def _sensitivity(results: Results, environment: str, sweep: Sweep, width: float) -> Canvas:
     canvas, axes = _canvas(width, 0.45 if width == WIDE else 0.75)
-    points = _swept(results, environment, sweep)
+    # A point that is a variant of its own may have more seeds than the others.
+    runs = results.shared(environment, [name for _, name in sweep.points])
+    places = [place for place, (_, name) in enumerate(sweep.points) if name in runs]
     values = []
-    for place, records in points.items():
-        scores = SUCCESS.final(records)
+    for place in places:
+        scores = SUCCESS.final(runs[sweep.points[place][1]])
         estimate = aggregate([scores])
         values.append(estimate.value)
         axes.plot([place + 0.08] * len(scores), scores, "o", color=COLOURS[0], alpha=0.4, ms=4)
         if estimate.low <= estimate.high:
             axes.plot([place] * 2, [estimate.low, estimate.high], color=COLOURS[0], linewidth=3)
-    axes.plot(list(points), values, "o-", color=COLOURS[0], linewidth=1.2, markersize=8)
+    axes.plot(places, values, "o-", color=COLOURS[0], linewidth=1.2, markersize=8)
     axes.set_xticks(range(len(sweep.points)), [str(value) for value, _ in sweep.points])
     axes.set_xlim(-0.5, len(sweep.points) - 0.5)
     axes.set_xlabel(sweep.setting)

@@ -8,7 +8,7 @@ otherwise is refused.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -50,9 +50,10 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One setting over several values."""
+    """One setting of a method over several values."""
 
     setting: str
+    method: str
     points: tuple[tuple[Any, str], ...]
     """(value, name of the variant that has it)."""
 
@@ -121,8 +122,13 @@ def make_plan(file: ComparisonFile, out: Path) -> Plan:
     variants = _variants(file)
     for variant in variants:
         _check_options(variant)
-    first, sections = next(iter(environments.items()))
-    configs = {v.name: _run(file, first, sections, v, 0, out).config for v in variants}
+    configs = {
+        variant.name: [
+            _run(file, name, sections, variant, 0, out).config
+            for name, sections in environments.items()
+        ]
+        for variant in variants
+    }
     variants, renamed = _without_repeats(variants, configs)
     runs, cold_starts = [], []
     for seed in dict.fromkeys(seed for variant in variants for seed in variant.seeds):
@@ -189,8 +195,10 @@ def _variants(file: ComparisonFile) -> tuple[Variant, ...]:
 
 
 def _named(name: str, table: VariantTable, seeds: tuple[int, ...]) -> Variant:
-    if "method" not in table.credit:
-        raise InputError(f"variants.{name}.credit has no method; choose from {', '.join(CREDIT)}")
+    method = table.credit.get("method")
+    if not isinstance(method, str):
+        found = "has no method" if method is None else f"has method {method!r}"
+        raise InputError(f"variants.{name}.credit {found}; choose from {', '.join(CREDIT)}")
     return Variant(name, table.credit, table.rollout, table.seeds or seeds, "variant")
 
 
@@ -281,6 +289,11 @@ def _fair_rollout(variant: Variant, base: TrainConfig) -> dict[str, Any]:
     rollout = dict(variant.rollout)
     budget = episodes_per_update(base)
     size = rollout.get("group_size", base.rollout.group_size)
+    for key in ("group_size", "tasks"):
+        if not isinstance(rollout.get(key, 1), int):
+            raise InputError(
+                f"variant {variant.name!r}: rollout.{key} is {rollout[key]!r}; give a whole number"
+            )
     if "group_size" in rollout and "tasks" not in rollout and size:
         if budget % size:
             raise InputError(
@@ -321,19 +334,20 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def _without_repeats(
-    variants: tuple[Variant, ...], configs: Mapping[str, TrainConfig]
+    variants: tuple[Variant, ...], configs: Mapping[str, Sequence[TrainConfig]]
 ) -> tuple[tuple[Variant, ...], dict[str, str]]:
-    """Leave out points of sweeps that are a variant already.
+    """Leave out points of sweeps that are a variant already, in every environment.
 
-    Also returns by which variant each name is to be looked up. Two other variants that are the
-    same are refused: they could only differ by rounding.
+    `configs` has the settings of each variant, one per environment. Also returns by which variant
+    each name is to be looked up. Two other variants that are the same are refused: they could
+    only differ by rounding.
     """
     kept: dict[str, Variant] = {}
     renamed: dict[str, str] = {}
-    same: dict[tuple[object, object], str] = {}
+    same: dict[tuple[object, ...], str] = {}
     for variant in variants:
-        config = configs[variant.name]
-        first = same.setdefault((config.credit, config.rollout), variant.name)
+        settings = tuple((config.credit, config.rollout) for config in configs[variant.name])
+        first = same.setdefault(settings, variant.name)
         renamed[variant.name] = first
         if first == variant.name:
             kept[first] = variant
@@ -349,7 +363,7 @@ def _without_repeats(
 
 def _sweep(table: SweepTable, renamed: Mapping[str, str]) -> Sweep:
     points = [(value, renamed[_point_name(table, value)]) for value in table.values]
-    return Sweep(table.setting, tuple(points))
+    return Sweep(table.setting, table.method, tuple(points))
 
 
 def _reference(file: ComparisonFile, variants: tuple[Variant, ...]) -> str:

@@ -17,6 +17,7 @@ from proxmo.comparison.file import FILE_NAME
 from proxmo.comparison.plan import Plan
 from proxmo.comparison.results import Check, Measure, Results, fairness_checks
 from proxmo.comparison.tables import (
+    NO_INTERVAL,
     Table,
     budget_table,
     diagnostics_table,
@@ -125,8 +126,10 @@ def _finding(environment: str, measure: Measure, row: Sequence[str]) -> str:
     difference, pairs, points, between, verdict, *_ = map(typeset, row)
     told = "difference not shown" if verdict == "not shown" else verdict
     style = verdict if verdict in ("better", "worse") else "soft"
-    surely = f"95\u00a0% interval {between}, {pairs} pairs of runs"
-    surely = "one pair of runs, no interval" if pairs == "1" else surely
+    counted = f"{pairs} pair{'s' * (pairs != '1')} of runs"
+    surely = f"95\u00a0% interval {between}, {counted}"
+    if between == NO_INTERVAL:
+        surely = f"{counted}, no interval"
     return (
         f"<li>{escape(environment)}, {measure.name}: {escape(difference)} = {escape(points)} "
         f'points ({escape(surely)}): <span class="{style}">{told}</span></li>'

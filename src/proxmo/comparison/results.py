@@ -117,6 +117,18 @@ class Results:
         graded = all(record.last["overall"].get("score") is not None for record in records)
         return [SUCCESS, SCORE] if graded else [SUCCESS]
 
+    def shared(self, environment: str, variants: Sequence[str]) -> dict[str, list[RunRecord]]:
+        """Finished runs by variant, over the seeds that all of these variants have finished.
+
+        Variants without a finished run are left out; empty where the others share no seed.
+        """
+        found = {name: records for name in variants if (records := self.of(environment, name))}
+        seeds = [{record.run.seed for record in records} for records in found.values()]
+        common = set.intersection(*seeds) if seeds else set()
+        if not common:
+            return {}
+        return {name: [r for r in of if r.run.seed in common] for name, of in found.items()}
+
     def pairs(
         self, environment: str, ours: str, theirs: str, measure: Measure = SUCCESS
     ) -> tuple[Floats, Floats]:

@@ -58,13 +58,15 @@ def run_jobs(
 ) -> list[Status]:
     """Run all jobs that are not done, at most `at_once` together; how each of them ended.
 
+    To be called inside `alone(out)`.
+
     A job that fails is recorded in `out/failures.json`, what needs it is skipped, and the
     others go on. `on_change` hears how things stand every `interval` seconds. Ctrl-C is passed
     on once to the runs, which save and end; a second one kills them.
     """
     statuses = [Status(job, "done" if job.is_done() else "waiting") for job in jobs]
     live: list[_Process] = []
-    with _alone(out), _terminated_as_interrupted():
+    with _terminated_as_interrupted():
         try:
             while live or any(status.state == "waiting" for status in statuses):
                 live = [entry for entry in live if not _ended(entry, out)]
@@ -195,7 +197,7 @@ def _interrupt(live: Sequence[_Process]) -> None:
 
 
 @contextmanager
-def _alone(out: Path) -> Iterator[None]:
+def alone(out: Path) -> Iterator[None]:
     """Refuse to work where another comparison does."""
     out.mkdir(parents=True, exist_ok=True)
     lock = _lock(out / ".lock")

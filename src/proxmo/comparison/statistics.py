@@ -114,8 +114,9 @@ def paired_difference(ours: Strata, theirs: Strata) -> Difference:
     # Variance of the mean over environments, from each one's variance of its mean.
     parts = np.array([d.var(ddof=1) / len(d) for d in pairs]) / len(pairs) ** 2
     variance = float(parts.sum())
-    if variance == 0:
-        return Difference(Estimate(mean, mean, mean), runs)
+    if variance == 0:  # two equal differences: by chance, as successes are counted, not measured
+        end = mean if mean == 0 or min(map(len, pairs)) > 2 else math.nan
+        return Difference(Estimate(mean, end, end), runs)
     freedom = variance**2 / sum(
         part**2 / (len(d) - 1) for part, d in zip(parts, pairs, strict=True)
     )

@@ -31,6 +31,7 @@ PAPER_TYPES = {
 """ALFWorld's task types, named and ordered as in the tables of the papers (GiGPO's table 1)."""
 
 
+NO_INTERVAL = "–"
 _NEGATIVE = re.compile(r"(?<!\S)-(?=\d)")
 
 
@@ -75,6 +76,7 @@ def final_table(results: Results, environment: str, measure: Measure = SUCCESS) 
             (name, str(len(scores)), percent(whole.value), interval(whole), _spread(scores), seeds)
         )
     unit = f", {measure.unit}" if measure.unit else ""
+    uneven = len({count for _, count, *_ in rows}) > 1
     return Table(
         f"{measure.name}-{environment}",
         f"{measure.name.capitalize()} on unseen tasks, {environment}",
@@ -82,6 +84,7 @@ def final_table(results: Results, environment: str, measure: Measure = SUCCESS) 
         tuple(rows),
         "IQM: interquartile mean over seeds, with a bootstrap interval (stratified by environment, "
         "percentiles of 10,000 resamples)."
+        + (" Seeds differ: the table of differences compares over those that both have." * uneven)
         + ("" if measure.unit else " Scores are told times 100."),
     )
 
@@ -263,9 +266,9 @@ def percent(share: float) -> str:
 
 
 def interval(estimate: Estimate, sign: bool = False) -> str:
-    """The interval in percent, or a dash where one run leaves none."""
+    """The interval in percent, or a dash where the runs are too few for one."""
     if math.isnan(estimate.low):
-        return "–"
+        return NO_INTERVAL
     low, high = 100 * estimate.low, 100 * estimate.high
     return f"{low:+.1f} to {high:+.1f}" if sign else f"{low:.1f} to {high:.1f}"
 

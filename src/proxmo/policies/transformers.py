@@ -16,7 +16,7 @@ from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging, quantization_config
 
-from proxmo.config import PolicyConfig
+from proxmo.config import RUN_FILE, PolicyConfig
 from proxmo.errors import InputError
 from proxmo.policies.attention import CPU_ATTENTION
 from proxmo.policies.base import Dialogue, Response
@@ -402,6 +402,11 @@ def load_policy(
         source, gguf_file = str(path.parent), path.name
     elif (path / "model" / "config.json").is_file():
         source = str(path / "model")  # a run folder: its final model
+    elif (path / RUN_FILE).is_file():
+        raise InputError(
+            f"the run in {source} is not finished and has no model yet; go on with: proxmo train "
+            f"--resume {source}"
+        )
     options: dict[str, Any] = {} if gguf_file is None else {"gguf_file": gguf_file}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     compute = _dtype(config, device)

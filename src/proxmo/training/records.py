@@ -18,13 +18,11 @@ from typing import Any
 
 import tomli_w
 
-from proxmo.config import TrainConfig, config_dict
+from proxmo.config import RUN_FILE, TrainConfig, config_dict
 from proxmo.credit import Credit
 from proxmo.errors import InputError
 from proxmo.files import remove_unfinished, whole, write_text
 from proxmo.types import Trajectory
-
-CONFIG_FILE = "config.toml"
 
 CHANGEABLE = {
     "optim": {"updates", "micro_batch_tokens"},
@@ -38,7 +36,7 @@ class RunFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.config_file = folder / CONFIG_FILE
+        self.config_file = folder / RUN_FILE
         self.start = folder / "start"
         self.metrics_file = folder / "metrics.jsonl"
         self.evaluations_file = folder / "evaluations.jsonl"
@@ -92,9 +90,9 @@ class RunFolder:
 
 def config_file(folder: Path) -> Path:
     """The settings of the run in `folder`; `InputError` when no run is there."""
-    file = folder / CONFIG_FILE
+    file = folder / RUN_FILE
     if not file.is_file():
-        raise InputError(f"--resume {folder} is not a run: it has no {CONFIG_FILE}")
+        raise InputError(f"--resume {folder} is not a run: it has no {RUN_FILE}")
     return file
 
 

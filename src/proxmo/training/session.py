@@ -248,6 +248,8 @@ class Session:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             self.run.rewind(self.done)
+            if self.done < self.config.optim.updates and self.run.model.exists():
+                shutil.rmtree(self.run.model)  # of a run that has become longer: not its end now
 
     def _open_tracker(self) -> None:
         tracker = self.config.run.tracker

@@ -52,6 +52,7 @@ def make_run(run):
     folder, config = RunFolder(run.folder), run.config
     run.folder.mkdir(parents=True)
     folder.write_config(config)
+    folder.write_digest("the same weights")
     folder.append_evaluation(0, evaluation(3))
     estimator = make_estimator(config.credit, config.rollout.group_size)
     for update in range(1, config.optim.updates + 1):

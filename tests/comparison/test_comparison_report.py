@@ -96,6 +96,24 @@ def test_fairness_is_looked_up_in_the_records(results, broken):
     assert "seed-0 update 1" in unfair[0].detail
 
 
+def test_runs_that_started_from_other_weights_are_unfair_and_unrecorded_ones_not_known(broken):
+    folder = RunFolder(next(run.folder for run in broken.runs if run.variant == "grpo"))
+    folder.write_digest("other weights")
+    check = fairness_checks(Results(broken))[0]
+    assert (check.holds, check.detail) == (False, "differs: alfworld/grpo/seed-0")
+    folder.digest_file.unlink()
+    assert fairness_checks(Results(broken))[0].holds is None
+
+
+def test_without_trajectories_it_is_not_known_whether_tasks_were_the_same(broken):
+    for run in broken.runs:
+        shutil.rmtree(RunFolder(run.folder).trajectories)
+    check = fairness_checks(Results(broken))[1]
+    assert check.claim == "alfworld: the same tasks in the same order"
+    assert check.holds is None
+    assert "not known" in write_report(broken).read_text()
+
+
 def test_tables_and_figures_are_files(page):
     tables = {path.name for path in (page.parent / "tables").iterdir()}
     assert {"success-alfworld.md", "types-alfworld.csv", "differences-alfworld.md"} <= tables

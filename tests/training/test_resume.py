@@ -2,13 +2,14 @@
 
 import json
 import multiprocessing
+import shutil
 import signal
 from multiprocessing import forkserver
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from toy import Slayer, evaluate_toy, run_until_killed, toy_config
 
 from proxmo.config import PolicyConfig, load_config
@@ -193,6 +194,21 @@ def test_what_is_no_run_is_not_resumed(model, tmp_path, made):
         (tmp_path / "run").mkdir()
     with pytest.raises(InputError, match=r"is not a run: it has no config\.toml"):
         train(toy_config(model, tmp_path / "run"), resume=tmp_path / "run")
+
+
+def test_a_run_whose_starting_weights_have_changed_is_refused(model, tmp_path):
+    own = tmp_path / "model"
+    shutil.copytree(model, own)
+    config = toy_config(own, tmp_path / "run", optim={"updates": 1})
+    train(config)
+    weights = load_file(own / "model.safetensors")
+    save_file(
+        {name: value + 0.1 for name, value in weights.items()},
+        own / "model.safetensors",
+        {"format": "pt"},
+    )
+    with pytest.raises(InputError, match=f"began with other weights than {own} has now"):
+        train(config, resume=tmp_path / "run")
 
 
 def test_a_checkpoint_of_another_model_is_refused(model, undisturbed, tmp_path, killed):

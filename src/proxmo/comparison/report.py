@@ -238,11 +238,18 @@ def _packed(data: object) -> str:
 
 
 def _fairness(checks: Sequence[Check]) -> str:
-    rows = "".join(
-        f'<tr><td>{escape(check.claim)}</td><td class="{"better" if check.holds else "worse"}">'
-        f"{'holds' if check.holds else 'does not hold'}</td><td>{escape(check.detail)}</td></tr>"
-        for check in checks
-    )
+    verdicts = {
+        True: ("better", "holds"),
+        False: ("worse", "does not hold"),
+        None: ("soft", "not known"),
+    }
+    rows = ""
+    for check in checks:
+        style, verdict = verdicts[check.holds]
+        rows += (
+            f'<tr><td>{escape(check.claim)}</td><td class="{style}">{verdict}</td>'
+            f"<td>{escape(check.detail)}</td></tr>"
+        )
     return (
         "<p>Looked up in what the runs recorded.</p>"
         f'<div class="scroll"><table><tbody>{rows}</tbody></table></div>'

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from proxmo.comparison.file import COLD_START
 from proxmo.comparison.jobs import is_finished
 from proxmo.comparison.plan import Plan, Run
 from proxmo.comparison.runner import read_failures
@@ -57,6 +58,8 @@ class RunRecord:
     """One per update."""
     evaluations: dict[int, Record]
     """Updates made before -> evaluation."""
+    start: str | None
+    """A name of the weights that the run started from; None where it is not on record."""
 
     @property
     def last(self) -> Record:
@@ -149,7 +152,8 @@ class Check:
     """Something that has to hold for a comparison to be fair, looked up in the records."""
 
     claim: str
-    holds: bool
+    holds: bool | None
+    """None: the runs did not record what would tell."""
     detail: str
 
 
@@ -157,11 +161,10 @@ def fairness_checks(results: Results) -> list[Check]:
     """Whether runs that were to be on equal terms were: start, tasks, budget."""
     checks = []
     for environment in results.environments:
-        records = [
-            r for name in results.variants(environment) for r in results.of(environment, name)
-        ]
+        names = results.variants(environment)
+        records = [record for name in names for record in results.of(environment, name)]
         checks += [
-            _same_start(environment, records),
+            _same_start(environment, [*results.of(environment, COLD_START), *records]),
             _same_tasks(environment, records),
             _same_budget(environment, records),
         ]
@@ -169,13 +172,18 @@ def fairness_checks(results: Results) -> list[Check]:
 
 
 def _same_start(environment: str, records: Sequence[RunRecord]) -> Check:
-    """All variants of a seed were evaluated alike before their first update."""
-    different = _differing(records, lambda record: record.evaluations[0]["overall"])
-    return Check(
-        f"{environment}: one cold start for all variants of a seed",
-        not different,
-        f"differs: {', '.join(different)}" if different else "same evaluation before training",
-    )
+    """All variants of a seed started from the same weights."""
+    claim = f"{environment}: one cold start for all variants of a seed"
+    if any(record.start is None for record in records):
+        return Check(claim, None, "the weights that runs started from are not on record")
+    first: dict[int, str | None] = {}
+    different = [
+        record.run.name
+        for record in records
+        if first.setdefault(record.run.seed, record.start) != record.start
+    ]
+    told = f"differs: {', '.join(different)}" if different else "same weights before training"
+    return Check(claim, not different, told)
 
 
 def _same_tasks(environment: str, records: Sequence[RunRecord]) -> Check:
@@ -191,13 +199,13 @@ def _same_tasks(environment: str, records: Sequence[RunRecord]) -> Check:
             compared += key in known
             if known.setdefault(key, tasks) != tasks:
                 different.append(f"{record.run.name} update {line['update']}")
-    return Check(
-        f"{environment}: the same tasks in the same order",
-        not different,
-        f"differs: {', '.join(different)}"
-        if different
-        else f"{compared} updates compared with the same update of another variant",
-    )
+    claim = f"{environment}: the same tasks in the same order"
+    if different:
+        return Check(claim, False, f"differs: {', '.join(different)}")
+    if not compared:
+        return Check(claim, None, "no update to compare: one variant, or no trajectories kept")
+    told = f"{compared} updates compared with the same update of another variant"
+    return Check(claim, True, told)
 
 
 def _same_budget(environment: str, records: Sequence[RunRecord]) -> Check:
@@ -210,12 +218,7 @@ def _same_budget(environment: str, records: Sequence[RunRecord]) -> Check:
     return Check(f"{environment}: equal budgets", len(budgets) == 1, told)
 
 
-def _differing(records: Sequence[RunRecord], value: Any) -> list[str]:
-    first: dict[int, Any] = {}
-    return [r.run.name for r in records if first.setdefault(r.run.seed, value(r)) != value(r)]
-
-
 def _read(run: Run) -> RunRecord:
     folder = RunFolder(run.folder)
     evaluations = {line["update"]: line for line in folder.read_evaluations()}
-    return RunRecord(run, folder.read_metrics(), evaluations)
+    return RunRecord(run, folder.read_metrics(), evaluations, folder.read_digest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -15,6 +16,8 @@ from proxmo.files import whole
 
 WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
 _NAME = re.compile(r"update_(\d{5,})$")
+_DIGESTED = 4096
+"""Values of a tensor that its digest is made from, about."""
 
 
 def save_checkpoint(
@@ -68,6 +71,23 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         # PyTorch keeps AdamW's counter on the CPU whatever the device of the weights.
         state = value.cpu() if moment == "step" else value
         optimizer.state[trained[name]][moment] = state
+
+
+def digest(model: nn.Module) -> str:
+    """A name of a model's weights, LoRA's adapters apart: other weights have another.
+
+    Evenly spaced values of each tensor stand for all, in bfloat16: whatever the precision that
+    the weights are held in, the name is the same.
+    """
+    found = hashlib.blake2b(digest_size=16)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            continue
+        values = parameter.detach().flatten()
+        some = values[:: 1 + len(values) // _DIGESTED].to(torch.bfloat16)
+        found.update(f"{name} {tuple(parameter.shape)}".encode())
+        found.update(some.view(torch.int16).cpu().numpy().tobytes())
+    return found.hexdigest()
 
 
 def _trained(model: nn.Module) -> dict[str, nn.Parameter]:

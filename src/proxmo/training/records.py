@@ -2,6 +2,7 @@
 
 config.toml                       the settings, resolved
 start/                            the built-in policy it started from (others: by name)
+start.digest                      a name of the weights that it started from
 metrics.jsonl                     one line per update
 evaluations.jsonl                 one line per evaluation
 trajectories/update_00001.parquet every step: prompt, response, reward, advantage
@@ -38,6 +39,7 @@ class RunFolder:
         self.folder = folder
         self.config_file = folder / RUN_FILE
         self.start = folder / "start"
+        self.digest_file = folder / "start.digest"
         self.metrics_file = folder / "metrics.jsonl"
         self.evaluations_file = folder / "evaluations.jsonl"
         self.trajectories = folder / "trajectories"
@@ -47,6 +49,16 @@ class RunFolder:
     def write_config(self, config: TrainConfig) -> None:
         """Write the settings, defaults included."""
         write_text(self.config_file, tomli_w.dumps(config_dict(config)))
+
+    def write_digest(self, digest: str) -> None:
+        """Record a name of the weights that the run starts from."""
+        write_text(self.digest_file, f"{digest}\n")
+
+    def read_digest(self) -> str | None:
+        """The name of the weights that the run started from; None where it is not on record."""
+        if not self.digest_file.is_file():
+            return None
+        return self.digest_file.read_text(encoding="utf-8").strip()
 
     def append_metrics(self, update: int, metrics: dict[str, float]) -> None:
         """Record what an update measured."""

@@ -25,7 +25,12 @@ from proxmo.errors import InputError
 from proxmo.files import whole
 from proxmo.policies.transformers import TransformersPolicy, load_policy
 from proxmo.rollout import Progress
-from proxmo.training.checkpoint import found_checkpoints, load_checkpoint, save_checkpoint
+from proxmo.training.checkpoint import (
+    digest,
+    found_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
 from proxmo.training.records import RunFolder, changed_setting, config_file
 from proxmo.training.sft import SftProgress, cold_start
 from proxmo.types import Trajectory
@@ -103,6 +108,12 @@ class Session:
                 trainable=True,
                 prompt_tokens=self.spec.prompt_tokens,
             )
+        weights = digest(policy.model)
+        if found is not None and found.read_digest() not in (None, weights):
+            raise InputError(
+                f"--resume {found.folder} began with other weights than {source} has now; put "
+                "them back, or start a new run"
+            )
         if config.optim.kl > 0:
             policy.keep_reference()
         self.policy = policy
@@ -114,6 +125,7 @@ class Session:
         self.run = found or self._new_folder()
         if self.accelerator.is_main_process:
             self.run.write_config(config)  # first: a folder with settings can be resumed
+            self.run.write_digest(weights)
             if config.policy.model == BUILTIN and not self.run.start.exists():
                 with whole(self.run.start) as path:
                     shutil.copytree(source, path)

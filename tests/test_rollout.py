@@ -1,5 +1,7 @@
 """Every task is played by every member of its group, and every episode comes back."""
 
+import pytest
+
 from proxmo.envs.base import Task
 from proxmo.policies.scripted import ScriptedPolicy
 from proxmo.rollout import rollout
@@ -65,6 +67,55 @@ def test_an_environment_that_breaks_costs_its_own_episode_only():
     assert (broken.success, broken.truncated) == (False, True)
     assert broken.error == "RuntimeError: the floor gave way"
     assert [(step.reward, step.valid) for step in broken.steps] == [(1.0, True), (0.0, False)]
+
+
+class Careless(Countdown):
+    """Its second step answers as the task says."""
+
+    def reset(self, *, seed=None, options=None):
+        self.answer = (options or {})["answer"]
+        return super().reset(seed=seed, options={"steps": 3})
+
+    def step(self, action):
+        good = super().step(action)
+        return good if self.left == 2 else self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (("well", 10.0, True, False, {}), "KeyError: 'success'"),
+        (("well", None, True, False, {"success": True}), "TypeError: float() argument"),
+        (("well", float("nan"), True, False, {"success": True}), "ValueError: the reward is nan"),
+        ((None, 10.0, True, False, {"success": True}), "TypeError: the observation is None"),
+        (("well", 10.0, True, False, {"success": True, "score": "A"}), "ValueError: could not"),
+    ],
+)
+def test_an_answer_that_is_none_ends_the_episode_and_pays_nothing(answer, error):
+    policy = ScriptedPolicy(lambda row, turn, prompt: "wait")
+    task = Task("t", "count", {"answer": answer})
+    (played,) = rollout(policy, Careless, [task], group_size=1, seed=0)
+    assert played.error is not None
+    assert played.error.startswith(error)
+    assert (played.success, played.truncated) == (False, True)
+    assert [step.reward for step in played.steps] == [1.0, 0.0]
+    assert [step.observation for step in played.steps] == [f"seed {played.seed}", "again"]
+
+
+def test_environments_are_closed_when_the_policy_breaks():
+    closed = []
+
+    class Door(Countdown):
+        def close(self):
+            closed.append(self)
+
+    def act(row, turn, prompt):
+        raise MemoryError
+
+    tasks = [Task(f"t{n}", "count", {"steps": 3}) for n in range(2)]
+    with pytest.raises(MemoryError):
+        rollout(ScriptedPolicy(act), Door, tasks, group_size=2, seed=0)
+    assert len(set(map(id, closed))) == 4
 
 
 class Graded(Countdown):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,13 @@ def whole(target: Path, *, keep: bool = False) -> Iterator[Path]:
     """A path to write a file or folder to, which becomes `target` when the block ends.
 
     Written beside the target, flushed to the disk, then renamed over it. When the block
-    raises, nothing of it remains and the target is as it was. Processes that write the same
-    target do not meet: each has a name of its own for what is unfinished. With `keep`, a folder
-    that another process finished first stays, and this one is dropped.
+    raises, nothing of it remains and the target is as it was. Processes and threads that write
+    the same target do not meet: each has a name of its own for what is unfinished. With `keep`,
+    a folder that another finished first stays, and this one is dropped.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f"{_UNFINISHED}{os.getpid()}-{target.name}")
+    own = f"{os.getpid()}-{threading.get_ident()}"
+    unfinished = target.with_name(f"{_UNFINISHED}{own}-{target.name}")
     _remove(unfinished)
     try:
         yield unfinished

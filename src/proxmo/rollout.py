@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,31 +54,35 @@ class Episode:
     def start(self) -> None:
         """Reset the environment; an error is recorded and ends the episode."""
         try:
-            self.observation, info = self.env.reset(seed=self.seed, options=self.task.options)
+            observation, info = self.env.reset(seed=self.seed, options=self.task.options)
+            self.observation = _text(observation)
             self.goal = info.get("goal", "")
             self.actions = info.get("admissible_actions", ())
-            self.score = info.get("score")
+            self.score = _score(info)
         except Exception as error:  # one broken environment costs one episode
             self._fail(error)
 
     def act(self, prompt: str, response: Response, action: str, well_formed: bool) -> None:
         """Send the action to the environment and record the turn."""
-        observation, reward, valid = self.observation, 0.0, False
+        before, reward, valid = self.observation, 0.0, False
         try:
-            self.observation, reward, terminated, truncated, info = self.env.step(action)
+            observation, paid, terminated, truncated, info = self.env.step(action)
+            paid, success = _finite("reward", paid), bool(info["success"])
+            self.observation = _text(observation)
             self.actions = info.get("admissible_actions", ())
-            self.success, self.score = bool(info["success"]), info.get("score")
+            self.success, self.score = success, _score(info)
             self.ended, self.truncated = terminated or truncated, truncated and not terminated
-            valid = well_formed and bool(info.get("valid", True))
+            # Last: what fails before has paid nothing.
+            reward, valid = paid, well_formed and bool(info.get("valid", True))
         except Exception as error:  # one broken environment costs one episode
             self._fail(error)
         self.steps.append(
             Step(
-                observation=observation,
+                observation=before,
                 prompt=prompt,
                 response=response.text,
                 action=action,
-                reward=float(reward),
+                reward=reward,
                 valid=valid,
                 prompt_ids=response.prompt_ids,
                 response_ids=response.response_ids,
@@ -114,9 +119,28 @@ class Episode:
             truncated=self.truncated,
             error=self.error,
             context=context,
-            score=None if self.score is None else float(self.score),
+            score=self.score,
             goal=self.goal,
         )
+
+
+def _text(observation: Any) -> str:
+    if not isinstance(observation, str):
+        raise TypeError(f"the observation is {observation!r}, not a text")
+    return observation
+
+
+def _finite(name: str, value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"the {name} is {number}")
+    return number
+
+
+def _score(info: Mapping[str, Any]) -> float | None:
+    """The environment's own grade, where it gives one."""
+    score = info.get("score")
+    return None if score is None else _finite("score", score)
 
 
 def rollout(
@@ -149,37 +173,39 @@ def rollout(
         for task in tasks
         for member in range(first_member, first_member + group_size)
     ]
-    rngs = [np.random.default_rng([task_seed(seed, e.task.id), e.member]) for e in episodes]
-    dialogue = policy.open(rngs, temperature=temperature, greedy=greedy)
-    for episode in episodes:
-        episode.start()
-    tokens = 0
-    while live := [row for row, episode in enumerate(episodes) if not episode.ended]:
-        prompts = [_prompt(policy, episodes[row]) for row in live]
-        responses = dialogue.respond(live, prompts)
-        for row, prompt, response in zip(live, prompts, responses, strict=True):
-            if response.stop == "full":
-                episodes[row].run_out()
-            else:
-                action, well_formed = policy.prompter.parse(
-                    response.text, episodes[row].observation
+    try:
+        rngs = [np.random.default_rng([task_seed(seed, e.task.id), e.member]) for e in episodes]
+        dialogue = policy.open(rngs, temperature=temperature, greedy=greedy)
+        for episode in episodes:
+            episode.start()
+        tokens = 0
+        while live := [row for row, episode in enumerate(episodes) if not episode.ended]:
+            prompts = [_prompt(policy, episodes[row]) for row in live]
+            responses = dialogue.respond(live, prompts)
+            for row, prompt, response in zip(live, prompts, responses, strict=True):
+                if response.stop == "full":
+                    episodes[row].run_out()
+                else:
+                    action, well_formed = policy.prompter.parse(
+                        response.text, episodes[row].observation
+                    )
+                    episodes[row].act(prompt, response, action, well_formed)
+            tokens += sum(len(response.response_ids) for response in responses)
+            if on_progress is not None:
+                ended = [episode for episode in episodes if episode.ended]
+                on_progress(
+                    Progress(
+                        episodes=len(ended),
+                        total=len(episodes),
+                        steps=sum(len(episode.steps) for episode in episodes),
+                        successes=sum(episode.success for episode in ended),
+                        tokens=tokens,
+                        seconds=time.perf_counter() - began,
+                    )
                 )
-                episodes[row].act(prompt, response, action, well_formed)
-        tokens += sum(len(response.response_ids) for response in responses)
-        if on_progress is not None:
-            ended = [episode for episode in episodes if episode.ended]
-            on_progress(
-                Progress(
-                    episodes=len(ended),
-                    total=len(episodes),
-                    steps=sum(len(episode.steps) for episode in episodes),
-                    successes=sum(episode.success for episode in ended),
-                    tokens=tokens,
-                    seconds=time.perf_counter() - began,
-                )
-            )
-    for episode in episodes:
-        episode.close()
+    finally:  # a policy may break, too
+        for episode in episodes:
+            episode.close()
     return [episode.record(policy.context) for episode in episodes]
 
 

@@ -16,6 +16,7 @@ from openenv.core.generic_client import GenericEnvClient
 
 from proxmo import cli
 from proxmo.adapters.openenv import RemoteEnv, RemoteSpec, ServedTasks, TextAction, make_app
+from proxmo.adapters.openenv import server as serving
 from proxmo.adapters.openenv.server import ServedEnvironment
 from proxmo.commands.serve import MESSAGE_BYTES, _listen
 from proxmo.envs import registry
@@ -188,6 +189,18 @@ def test_what_a_session_does_wrong_is_answered_and_the_session_goes_on(served):
     assert "Your task is to" in text
     for one in (env, malformed, foreign):
         one.close()
+
+
+def test_a_split_that_is_not_served_is_answered_with_those_that_are(served):
+    with pytest.raises(ProxmoError, match=r"answers 400: .*split is 'test'; served are train, val"):
+        RemoteSpec("kitchen", url=served.url).load_tasks("test")
+
+
+def test_tasks_are_listed_page_by_page(served, monkeypatch):
+    monkeypatch.setattr(serving, "RANGE", 4)
+    remote = RemoteSpec("kitchen", url=served.url)
+    assert [task.options["index"] for task in remote.load_tasks("train")] == list(range(6))
+    assert [task.options["index"] for task in remote.load_tasks("train", count=5)] == list(range(5))
 
 
 def test_after_the_end_of_an_episode_comes_a_reset():

@@ -193,6 +193,18 @@ def test_rows_of_another_environment_are_refused():
         trainer.postprocess_generator_output({"is_last_step": [True], "env_metrics": [{}]}, ["u0"])
 
 
+def test_dynamic_sampling_is_refused():
+    with pytest.raises(InputError, match="takes the turns of a trajectory for trajectories"):
+        check_config(config("trainer.algorithm.dynamic_sampling.type=filter"))
+
+
+def test_an_episode_whose_first_prompt_is_too_long_is_not_lost_without_a_word():
+    cfg, tokenizer = config("generator.max_input_length=20"), byte_tokenizer()
+    rows = task_rows(place_tasks("colours", "train", count=1), style="compact", max_steps=3)
+    with pytest.raises(InputError, match=r"longer than generator\.max_input_length"):
+        generate(cfg, tokenizer, rows, list(COLOURS))
+
+
 def test_the_command_of_the_docs_is_one_that_skyrl_accepts(monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     page = (Path(__file__).parents[2] / "docs" / "adapters_skyrl.md").read_text()

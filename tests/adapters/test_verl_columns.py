@@ -9,6 +9,7 @@ from proxmo.adapters.tasks import place_tasks, task_at
 from proxmo.adapters.verl import data
 from proxmo.adapters.verl.columns import COLUMN, credit_rows
 from proxmo.adapters.verl.settings import read_settings
+from proxmo.envs.alfworld.generator import generate, write_games
 from proxmo.errors import InputError
 
 
@@ -90,3 +91,24 @@ def test_another_task_at_the_same_place_is_refused():
         task_at(place | {"task": "another"})
     with pytest.raises(InputError, match="same tasks"):
         task_at(place | {"index": 2})
+
+
+def test_the_same_number_in_another_catalog_is_another_task(monkeypatch):
+    monkeypatch.delenv("WEBSHOP_DATA", raising=False)
+    (task, place), *_ = place_tasks("webshop", "train", count=20)
+    assert task_at(place).id == task.id
+    with pytest.raises(InputError, match="same tasks"):
+        task_at(place | {"seed": 1})
+
+
+def test_a_place_tells_where_the_data_is_and_not_how_it_was_found(tmp_path, monkeypatch):
+    write_games(generate(0, 2), tmp_path / "games")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALFWORLD_DATA", "games")
+    (_, place), *_ = place_tasks("alfworld", "train")
+    assert place["path"] == str(tmp_path / "games")
+
+
+def test_no_task_at_all_is_refused():
+    with pytest.raises(InputError, match="count is 0; give at least 1"):
+        place_tasks("webshop", "train", count=0)

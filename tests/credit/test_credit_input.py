@@ -33,6 +33,15 @@ def test_columns_of_different_lengths_are_refused(name):
     refused("'group' has", "2", "3", "one entry per step", **{name: short})
 
 
+def test_tensors_are_read_whatever_their_type_and_gradient():
+    torch = pytest.importorskip("torch")
+    half = torch.tensor(GOOD["reward"], dtype=torch.bfloat16)
+    steps = proxmo.Steps(**GOOD | {"reward": half, "success": torch.tensor(GOOD["success"])})
+    assert steps.reward.tolist() == GOOD["reward"]
+    learnt = torch.tensor(GOOD["reward"], requires_grad=True)
+    assert proxmo.Steps(**GOOD | {"reward": learnt}).reward.tolist() == GOOD["reward"]
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_reward_that_is_not_finite_is_refused(value):
     refused(

@@ -1,6 +1,10 @@
 """Finding and reading games, in every form that `load_games` takes, and what it refuses."""
 
+import bz2
+import gzip
 import json
+import lzma
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -105,6 +109,68 @@ def test_a_truncated_archive_is_refused(archive: Path):
     archive.write_bytes(archive.read_bytes()[:-2000])
     with pytest.raises(InputError, match=r"games\.tar\.xz"):
         load_games(archive)
+
+
+@pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
+def test_an_archive_with_a_damaged_header_is_refused(
+    folder: Path, tmp_path: Path, compression: str
+):
+    plain = tmp_path / "games.tar"
+    with tarfile.open(plain, "w") as tar:
+        tar.add(folder, folder.name)
+    with tarfile.open(plain) as tar:
+        offset = [member.offset for member in tar if member.isfile()][3]
+    data = bytearray(plain.read_bytes())
+    data[offset : offset + 8] = b"\xff" * 8
+    opened = {"": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+    plain.write_bytes(opened[compression](bytes(data)))
+    with pytest.raises(InputError, match="damaged behind its last readable member"):
+        load_games(plain)
+
+
+def test_a_damaged_compression_is_refused(archive: Path):
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 255
+    archive.write_bytes(data)
+    with pytest.raises(InputError, match="cannot read the archive"):
+        load_games(archive)
+
+
+def test_several_games_of_a_folder_have_names_of_their_own(
+    tmp_path: Path, games: list[GeneratedGame]
+):
+    (tmp_path / "train").mkdir()
+    for number, game in enumerate(games[:3]):
+        (tmp_path / "train" / f"g{number}.tw-pddl").write_text(game.to_json(), "utf-8")
+    assert ids(load_games(tmp_path)) == ["train/g0", "train/g1", "train/g2"]
+
+
+def test_two_copies_of_the_data_are_refused(folder: Path):
+    shutil.copytree(folder, folder.parent / "copy")
+    with pytest.raises(InputError, match=r"two games in .* are called 'train/.*give the folder"):
+        load_games(folder.parent)
+
+
+def test_the_split_valid_is_that_of_the_data_if_it_has_one(folder: Path, tmp_path: Path):
+    assert {game.split for game in load_games(folder, "valid")} == {"valid_seen"}
+    write_games(generate(0, 2, split="valid"), tmp_path / "own")
+    assert {game.split for game in load_games(tmp_path / "own", "valid")} == {"valid"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ({"pddl_problem": ""}, r"game .*no \(:objects"),
+        ({"grammar": 7}, "is not an ALFWorld game.*text"),
+        ({"walkthrough": [1]}, "is not an ALFWorld game.*text"),
+    ],
+)
+def test_a_damaged_game_is_refused_by_name(folder: Path, damage: dict, told: str):
+    file = next(folder.rglob("*.tw-pddl"))
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | damage), "utf-8")
+    (game,) = load_games(file)
+    with pytest.raises(InputError, match=told):
+        _ = game.world
 
 
 def test_a_truncated_game_file_is_refused_when_it_is_played(

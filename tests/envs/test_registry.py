@@ -15,6 +15,8 @@ SPEC = EnvSpec("toy", env="toys:Toy", tasks="toys:load_tasks", max_steps=7, data
 class Toy:
     def __init__(self, max_steps, loud=False):
         self.max_steps, self.loud = max_steps, loud
+def load_tasks(split, path, seed, count):
+    return [f"{split} at {path}"]
 """
 
 
@@ -52,6 +54,7 @@ def test_the_variable_names_the_data_where_the_user_does_not(monkeypatch):
     monkeypatch.setenv("TOYS", "attic")
     assert spec.data(None) == "attic"
     assert spec.data("cellar") == "cellar"
+    assert list(spec.load_tasks("train")) == ["train at attic"]
 
 
 @pytest.mark.usefixtures("toys")
@@ -61,6 +64,8 @@ def test_the_variable_names_the_data_where_the_user_does_not(monkeypatch):
         ("alfwrold", "did you mean 'alfworld'"),
         ("nowhere:SPEC", "No module named 'nowhere'"),
         ("toys:NONE", "no attribute 'NONE'"),
+        (":SPEC", "':SPEC' cannot be imported"),
+        (".toys:SPEC", "'.toys:SPEC' cannot be imported"),
         ("toys:Toy", "is a type; an environment is an EnvSpec"),
     ],
 )

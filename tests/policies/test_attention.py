@@ -54,6 +54,14 @@ def test_without_a_mask_it_is_causal_attention_and_so_is_its_gradient(tokens, gr
         torch.testing.assert_close(mine, expected)
 
 
+def test_values_may_be_narrower_than_queries():
+    queries, keys, values = states(200, 200)
+    narrow = values[..., :5]
+    ours = grouped_attention(queries, keys, narrow, None, SCALE)
+    assert ours.shape == (3, 4, 200, 5)
+    torch.testing.assert_close(ours, grouped_attention(queries, keys, values, None, SCALE)[..., :5])
+
+
 @pytest.mark.parametrize("tokens", [1, 3, 150])
 def test_a_mask_says_which_slots_a_query_sees(tokens):
     queries, keys, values = states(tokens, 200)

@@ -5,7 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from tokenizers import AddedToken
+from tokenizers.processors import TemplateProcessing
+from transformers import (
+    AutoModelForCausalLM,
+    GPTJConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    MistralConfig,
+)
 
 from proxmo.config import PolicyConfig
 from proxmo.envs import registry
@@ -37,7 +47,7 @@ def tiny_policy(context: Context, **settings: int) -> TransformersPolicy:
             num_hidden_layers=2,
             num_attention_heads=4,
             num_key_value_heads=2,
-            max_position_embeddings=512,
+            max_position_embeddings=2048,
         )
     ).eval()
     limits = {"max_prompt_tokens": 256, "max_response_tokens": 6} | settings
@@ -150,6 +160,52 @@ def test_a_tokenizer_without_a_template_gets_a_plain_one():
     assert tokenizer.decode(ids) == "User: go\nAssistant:"
 
 
+def test_a_base_models_text_begins_as_its_tokenizer_begins_texts():
+    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer.chat_template = None
+    tokenizer.add_special_tokens({"bos_token": "<s>"})
+    assert not tokenizer.decode(ChatFormat(tokenizer).opening("go")).startswith("<s>")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)]
+    )
+    ids = ChatFormat(tokenizer).opening("go")
+    assert ids.count(tokenizer.bos_token_id) == 1
+    assert tokenizer.decode(ids).startswith("<s>User: go")
+
+
+TURNS = (
+    "{% for message in messages %}<turn>{{ message['content'] }}<end_of_turn>{% endfor %}"
+    "{% if add_generation_prompt %}<turn>{% endif %}"
+)
+
+
+def test_a_turn_ends_with_the_special_token_that_the_template_ends_it_with():
+    # As in Gemma: marked as special, without a name among the tokenizer's.
+    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer.add_tokens([AddedToken(text, special=True) for text in ("<turn>", "<end_of_turn>")])
+    tokenizer.chat_template = TURNS
+    end = tokenizer.convert_tokens_to_ids("<end_of_turn>")
+    assert end not in tokenizer.all_special_ids
+    chat = ChatFormat(tokenizer)
+    assert chat.end_ids == {end, tokenizer.eos_token_id}
+    assert chat.following("go", turn_ended=False) == [end, *chat.following("go", turn_ended=True)]
+
+
+def test_ends_of_the_generation_settings_count_if_they_are_special():
+    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer.add_tokens([AddedToken("<stop>", special=True)])
+    stop = tokenizer.convert_tokens_to_ids("<stop>")
+    ordinary = tokenizer("desk")["input_ids"][0]
+    assert stop in ChatFormat(tokenizer, [stop, ordinary]).end_ids
+    assert ordinary not in ChatFormat(tokenizer, [stop, ordinary]).end_ids
+
+
+def test_a_template_that_tells_the_day_is_always_told_the_same():
+    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }} " + TURNS
+    assert tokenizer.decode(ChatFormat(tokenizer).opening("go")).startswith("01 Jan 2026")
+
+
 def test_saved_policies_load_with_their_prompt_settings(tmp_path):
     policy = tiny_policy("conversation")
     policy.save(tmp_path)
@@ -186,6 +242,58 @@ def test_lora_trains_adapters_alone_and_refers_to_the_model_without_them(tmp_pat
         assert torch.allclose(
             merged.model(input_ids=ids).logits, lora.model(input_ids=ids).logits, atol=1e-5
         )
+
+
+def test_small_changes_by_lora_survive_in_the_saved_model(tmp_path):
+    tiny_policy("window").save(tmp_path)
+    lora = load_policy(PolicyConfig(model=str(tmp_path), dtype="bfloat16", lora_rank=4))
+    with torch.no_grad():
+        for name, parameter in lora.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=1e-3)
+    name = "model.layers.0.mlp.down_proj"
+    layer = lora.model.base_model.model.get_submodule(name)
+    change = layer.get_delta_weight("default")
+    lora.save(tmp_path / "merged")
+    merged = load_policy(PolicyConfig(model=str(tmp_path / "merged"), dtype="float32"))
+    saved = merged.model.get_submodule(name).weight - layer.base_layer.weight.float()
+    torch.testing.assert_close(saved, change.float(), rtol=1e-2, atol=1e-6)
+    assert layer.base_layer.weight.dtype == torch.bfloat16  # the policy itself is as it was
+
+
+def test_prompts_longer_than_the_model_reads_are_refused_with_what_would_do(tmp_path):
+    tiny_policy("window").save(tmp_path)
+    with pytest.raises(
+        InputError, match=r"reads at most 2048 tokens.*lower max_prompt_tokens to 2"
+    ):
+        load_policy(PolicyConfig(str(tmp_path), max_prompt_tokens=2040, max_response_tokens=20))
+    load_policy(PolicyConfig(str(tmp_path), max_prompt_tokens=2028, max_response_tokens=20))
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (MistralConfig(sliding_window=100), "looks back 100 tokens, fewer than the 256"),
+        (GPTJConfig(n_positions=512, rotary_dim=4), "has an attention of its own"),
+    ],
+)
+def test_attention_that_the_cache_would_play_otherwise_is_refused(config, told):
+    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    small = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 1}
+    config.update(small | {"num_attention_heads": 4, "intermediate_size": 64})
+    model = AutoModelForCausalLM.from_config(config)
+    with pytest.raises(InputError, match=told):
+        TransformersPolicy(model, tokenizer, PromptSettings("conversation", max_prompt_tokens=256))
+    TransformersPolicy(model, tokenizer, PromptSettings("window"))
+
+
+def test_a_model_without_a_cache_of_keys_is_refused():
+    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    config = MambaConfig(vocab_size=300, hidden_size=32, num_hidden_layers=1, state_size=4)
+    policy = TransformersPolicy(MambaForCausalLM(config), tokenizer, PromptSettings("window"))
+    episodes = policy.open(generators(1), temperature=1.0, greedy=False)
+    with pytest.raises(InputError, match="'mamba' return no past_key_values"):
+        episodes.respond([0], ["go"])
 
 
 def test_a_model_that_cannot_be_loaded_is_named(tmp_path):

@@ -95,6 +95,7 @@ def test_a_method_gets_the_options_it_has():
     [
         (CreditConfig("grpo", temperature=0.2), 2, "credit.temperature is 0.2, but method 'grpo'"),
         (CreditConfig("proxmo", similarity_threshold=0.5), 2, "credit.similarity_threshold is 0.5"),
+        (CreditConfig("proxmo-released", similarity_threshold=0.5), 2, "mode 'soft' has no use"),
         (CreditConfig("grpo"), 1, "rollout.group_size is 1"),
         (CreditConfig("gripo"), 2, "'gripo'; choose one of"),
         (CreditConfig(normalize="median"), 2, "median"),

@@ -9,19 +9,29 @@ import argparse
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet, TextEnv
 from proxmo.errors import InputError
 
+_LOADING = Lock()
+
 
 def place_tasks(
     env: str, split: str, path: str | None = None, seed: int = 0, count: int | None = None
 ) -> list[tuple[Task, dict[str, Any]]]:
     """Each task of `env` with its place; the arguments are those of `EnvSpec.load_tasks`."""
-    source = {"env": env, "split": split, "path": path or "", "seed": seed, "count": count or 0}
-    tasks = _load_tasks(env, split, path or "", seed, count or 0)
+    if count is not None and count < 1:
+        raise InputError(f"count is {count}; give at least 1")
+    # What a variable or the working directory says here is not what they say on a worker.
+    data = registry.get(env).data(path)
+    if data is not None and Path(data).expanduser().exists():
+        data = str(Path(data).expanduser().resolve())
+    source = {"env": env, "split": split, "path": data or "", "seed": seed, "count": count or 0}
+    tasks = _load_tasks(env, split, data or "", seed, count or 0)
+    source |= {"fingerprint": _fingerprint(tasks)}
     return [
         (task, source | {"index": index, "task": task.id})
         for index, task in ((index, tasks[index]) for index in range(len(tasks)))
@@ -37,7 +47,8 @@ def task_at(place: Mapping[str, Any]) -> Task:
     source = [place[name] for name in ("env", "split", "path", "seed", "count")]
     tasks = _load_tasks(*source)
     index = int(place["index"])
-    if index >= len(tasks) or tasks[index].id != place["task"]:
+    same = _fingerprint(tasks) == place.get("fingerprint", "")
+    if not same or index >= len(tasks) or tasks[index].id != place["task"]:
         raise InputError(
             f"task {index} of {place['env']!r}, split {place['split']!r}, is not "
             f"{place['task']!r} on this machine; give every node the same tasks, and make the "
@@ -75,7 +86,17 @@ def write_rows(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), out)
 
 
-@lru_cache(maxsize=8)
 def _load_tasks(env: str, split: str, path: str, seed: int, count: int) -> TaskSet:
-    """The tasks, loaded once per process; "" and 0 stand for None."""
+    """The tasks, loaded once per process, whichever thread asks; "" and 0 stand for None."""
+    with _LOADING:
+        return _loaded(env, split, path, seed, count)
+
+
+def _fingerprint(tasks: TaskSet) -> str:
+    """What tells these tasks from others of the same ids, where they can say."""
+    return str(getattr(tasks, "fingerprint", ""))
+
+
+@lru_cache(maxsize=8)
+def _loaded(env: str, split: str, path: str, seed: int, count: int) -> TaskSet:
     return registry.get(env).load_tasks(split, path or None, seed, count or None)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-import verifiers.v1 as vf
-
 from proxmo.adapters.versions import check_version
 from proxmo.credit import Credit, Estimator, Steps
 from proxmo.errors import InputError
 
 check_version("verifiers")
+
+import verifiers.v1 as vf  # noqa: E402  # after the check
 
 
 def group_of(episode: vf.Episode) -> Hashable:

@@ -26,6 +26,7 @@ from proxmo.credit.soft import soft_baselines
 from proxmo.credit.states import States, distinct_states
 from proxmo.credit.steps import Floats, Ints, Steps
 from proxmo.credit.tfidf import tfidf_vectors
+from proxmo.errors import InputError
 
 ReleasedMode = Literal["soft", "mean_norm", "mean_std_norm"]
 """`soft`: soft baselines (the code's "soft_grouping"); the other two: anchor groups, without
@@ -73,6 +74,11 @@ class ReleasedProxMO:
         check_choice("mode", self.mode, get_args(ReleasedMode))
         if self.similarity_threshold is not None:
             check_range("similarity_threshold", self.similarity_threshold, 0.0, 1.0, above=True)
+            if self.mode == "soft":
+                raise InputError(
+                    f"similarity_threshold is {self.similarity_threshold}, and mode 'soft' has no "
+                    "use for one; leave it out, or choose mode 'mean_norm' or 'mean_std_norm'"
+                )
 
     def __call__(self, steps: Steps) -> Credit:
         """Return the advantages of `steps`, episode and step level."""

@@ -267,9 +267,14 @@ def _first_rows(ids: Ints, count: int) -> Ints:
 def _objects(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.object_]:
     """An object array of the values themselves, also when they are tuples."""
     # Arrays and tensors hand out Python's own values, which hash alike when equal.
-    tolist = getattr(values, "tolist", None)
-    listed = list(values) if tolist is None else tolist()
+    listed = list(_listed(values))
     return np.fromiter(listed, dtype=object, count=len(listed))
+
+
+def _listed(values: Any) -> Any:
+    """The values of an array or a tensor as a list; what is neither as it is."""
+    tolist = getattr(values, "tolist", None)
+    return values if tolist is None else tolist()
 
 
 def _strings(name: str, values: Sequence[str] | NDArray[Any]) -> NDArray[np.object_]:
@@ -284,7 +289,9 @@ def _strings(name: str, values: Sequence[str] | NDArray[Any]) -> NDArray[np.obje
 
 def _numbers(name: str, values: ArrayLike) -> Floats:
     try:
-        column = np.array(values, dtype=np.float64)
+        # A tensor hands out numbers whatever its type and place, and if it has a gradient.
+        listed = values if isinstance(values, np.ndarray) else _listed(values)
+        column = np.array(listed, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} {_no_number(values)}; give one number per step") from None
     if column.ndim != 1:

@@ -85,11 +85,12 @@ class EnvSpec:
     def load_tasks(
         self, split: str, path: str | None = None, seed: int = 0, count: int | None = None
     ) -> TaskSet:
-        """The tasks of `split`: from data at `path`, or made from `seed` where there is none.
+        """The tasks of `split`: from data at `path`, or where the environment's variable says,
+        or made from `seed` where there is none.
 
         `count` limits how many; None means all (or the environment's own default).
         """
-        return _import(self.tasks)(split, path, seed, count)
+        return _import(self.tasks)(split, self.data(path), seed, count)
 
     def make_expert(self, seed: int) -> Expert:
         """A new expert; `seed` varies its choices. Raises `InputError` where there is none."""
@@ -147,7 +148,7 @@ def _spec_at(path: str) -> EnvSpec:
         sys.path.append(str(Path.cwd()))  # an installed command does not look there by itself
     try:
         spec = _import(path)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InputError(
             f"environment {path!r} cannot be imported ({error}); give module:NAME of an EnvSpec, "
             "in the working directory or installed"

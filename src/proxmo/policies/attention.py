@@ -32,9 +32,10 @@ _SPECIAL = ("softcap", "s_aux", "sliding_window", "position_bias")
 def grouped_attention(
     queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float
 ) -> Tensor:
-    """softmax(scale Q K^T) V for grouped heads, (rows, heads, tokens, dim) like `queries`.
+    """softmax(scale Q K^T) V for grouped heads, (rows, heads, tokens, width of a value).
 
-    `keys` and `values` are (rows, groups, slots, dim); heads of a group are neighbours. `mask`
+    `queries` are (rows, heads, tokens, dim), `keys` (rows, groups, slots, dim), `values` (rows,
+    groups, slots, width); heads of a group are neighbours. `mask`
     (rows, 1, tokens, slots) is true where a query may look. Without one, there must be as many
     slots as tokens, and each looks at itself and those before it. A query that may look nowhere
     gets the mean of the values.
@@ -55,8 +56,8 @@ def grouped_attention(
         bias.masked_fill_(hidden, torch.finfo(scores.dtype).min)
         scores.view(rows, groups, -1, last - first, seen).add_(bias)
         attended = scores.softmax(-1) @ values[:, :, :seen]
-        blocks.append(attended.view(rows, groups, heads // groups, last - first, dim))
-    return torch.cat(blocks, dim=3).view(rows, heads, tokens, dim)
+        blocks.append(attended.view(rows, groups, heads // groups, last - first, -1))
+    return torch.cat(blocks, dim=3).view(rows, heads, tokens, -1)
 
 
 def _later(first: int, last: int, seen: int) -> Tensor:

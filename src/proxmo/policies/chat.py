@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 from proxmo.errors import InputError
@@ -15,7 +17,14 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
 
+_DATE = date(2026, 1, 1)
+"""What templates that tell the day are told, so that a run goes on as it began."""
+
 _USER, _ASSISTANT, _NEXT = "first-user-text", "first-assistant-text", "second-user-text"
+
+
+def _told_day(form: str) -> str:
+    return _DATE.strftime(form)
 
 
 class ChatFormat:
@@ -24,10 +33,12 @@ class ChatFormat:
     A growing conversation is tokenised piece by piece, each piece once, so that the tokens
     a policy sampled stay exactly as sampled. Rendering a dialogue of placeholders shows what
     stands before, between and after its messages. `options` are further variables of the
-    template, such as `enable_thinking=False`.
+    template, such as `enable_thinking=False`. A turn ends with the tokenizer's end of sequence,
+    with the special token by which the template closes it, or with one of `end_ids`, what the
+    model's generation settings name, as far as the tokenizer has them for special.
     """
 
-    def __init__(self, tokenizer: Any, **options: Any) -> None:
+    def __init__(self, tokenizer: Any, end_ids: Iterable[int] = (), **options: Any) -> None:
         self.tokenizer = tokenizer
         template = None if tokenizer.chat_template else PLAIN_TEMPLATE
 
@@ -37,6 +48,9 @@ class ChatFormat:
                 chat_template=template,
                 tokenize=False,
                 add_generation_prompt=True,
+                strftime_now=_told_day,  # the true one would change prompts overnight
+                # It would make a text of the function; the messages here are our own.
+                sanitize_control_tokens=False,
                 **options,
             )
 
@@ -50,8 +64,10 @@ class ChatFormat:
                 f"the chat template of {tokenizer.name_or_path!r} does not keep messages as they "
                 "are; use a model whose template renders user and assistant turns verbatim"
             ) from None
+        if template is not None:
+            self._before = self._beginning() + self._before
         self._after_next = after_next
-        self.end_ids = self._end_ids(between)
+        self.end_ids = self._end_ids(between, end_ids)
         # A sampled turn already ends with the token that `between` begins with.
         closing = self._ids(between)[:1]
         self._closes_turn = bool(closing) and closing[0] in self.end_ids
@@ -73,11 +89,17 @@ class ChatFormat:
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    def _end_ids(self, between: str) -> frozenset[int]:
+    def _beginning(self) -> str:
+        """What a base model's tokenizer puts before every text: its template cannot say."""
+        first = self.tokenizer("")["input_ids"][:1]
+        return self.tokenizer.bos_token if first == [self.tokenizer.bos_token_id] else ""
+
+    def _end_ids(self, between: str, known: Iterable[int]) -> frozenset[int]:
         ends = {self.tokenizer.eos_token_id} - {None}
-        first = self._ids(between)[:1]
-        if first and first[0] in self.tokenizer.all_special_ids:
-            ends.update(first)
+        # Beside the named ones, those that are only marked as special, as Gemma's end of a turn.
+        marked = {i for i, token in self.tokenizer.added_tokens_decoder.items() if token.special}
+        special = marked.union(self.tokenizer.all_special_ids)
+        ends.update(special.intersection([*self._ids(between)[:1], *known]))
         if not ends:
             raise InputError(
                 f"tokenizer {self.tokenizer.name_or_path!r} has no end-of-sequence token; set one"

@@ -60,11 +60,11 @@ class TransformersPolicy:
         self.settings = settings
         self.context: Context = settings.context
         self.prompter = Prompter(settings.style, settings.history)
-        self.chat = ChatFormat(tokenizer)
+        self.chat = ChatFormat(tokenizer, _generation_ends(model))
         self._reference: nn.Module | None = None
         self._compute = compute
         if self.context == "conversation":
-            _require_full_attention(model.config)
+            _require_full_attention(model.config, settings.max_prompt_tokens)
         if self.device.type == "cpu" and model.config._attn_implementation == "sdpa":
             model.set_attn_implementation(CPU_ATTENTION)
 
@@ -132,12 +132,13 @@ class TransformersPolicy:
     def save(self, folder: Path) -> None:
         """Write the whole model, tokenizer and prompt settings in Hugging Face format.
 
-        LoRA adapters are merged into a copy; the policy itself keeps them apart.
+        LoRA adapters are merged into a copy in float32, as lower precision would round away much
+        of what they learnt; the policy itself keeps them apart.
         """
         logging.disable_progress_bar()
         model = self.model
         if self.is_lora:
-            model = copy.deepcopy(model).merge_and_unload()
+            model = copy.deepcopy(model).to("cpu", torch.float32).merge_and_unload()
         model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         text = json.dumps(asdict(self.settings), indent=2)
@@ -218,7 +219,12 @@ class _Windows(_Episodes):
             use_cache=True,
             logits_to_keep=1,
         )
-        cache, last = out.past_key_values, positions[:, -1:]
+        cache, last = getattr(out, "past_key_values", None), positions[:, -1:]
+        if cache is None:
+            raise InputError(
+                f"models of type {policy.model.config.model_type!r} return no past_key_values, "
+                "without which every token would cost a whole prompt; choose another model"
+            )
 
         def advance(tokens: torch.Tensor, alive: torch.Tensor) -> torch.Tensor:
             nonlocal mask, last
@@ -260,7 +266,9 @@ class _Conversations(_Episodes):
         self._live = list(range(len(rngs)))
         """Episode of each row of the cache."""
         self._cache = SlotCache(
-            len(rngs), policy.model.config.num_hidden_layers, device=policy.device
+            len(rngs),
+            policy.model.config.get_text_config().num_hidden_layers,
+            device=policy.device,
         )
         self._last: list[Response | None] = [None] * len(rngs)
         """Each episode's last response; its last token is not in the cache yet."""
@@ -433,6 +441,7 @@ def load_policy(
         model.to(compute)
     model.to(device).eval()
     settings = prompt_settings(config, Path(source), prompt_tokens)
+    _check_length(config.model, model.config, settings)
     trained = trainable or model.dtype == torch.float32
     mixed = compute if trained and compute != torch.float32 else None
     return TransformersPolicy(model, tokenizer, settings, mixed)
@@ -496,10 +505,42 @@ def _dtype(config: PolicyConfig, device: torch.device) -> torch.dtype:
     return torch.float32 if config.dtype == "float32" else torch.bfloat16
 
 
-def _require_full_attention(config: Any) -> None:
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    if kinds != {"full_attention"}:
+def _generation_ends(model: Any) -> list[int]:
+    """Tokens that end a text by the model's generation settings."""
+    ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    if ends is None:
+        return []
+    return [ends] if isinstance(ends, int) else list(ends)
+
+
+def _check_length(name: str, config: Any, settings: PromptSettings) -> None:
+    """Refuse prompts longer than the model has positions for."""
+    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+    longest = settings.max_prompt_tokens
+    if settings.context == "window":
+        longest += settings.max_response_tokens
+    if limit is not None and longest > limit:
+        response = settings.max_response_tokens if settings.context == "window" else 0
         raise InputError(
-            f"model type {config.model_type!r} has {', '.join(sorted(kinds))} layers, which the "
-            "conversation context cannot cache; use --policy.context window"
+            f"model {name!r} reads at most {limit} tokens, and prompt and response may have "
+            f"{longest}; lower max_prompt_tokens to {max(1, limit - response)} or less"
         )
+
+
+def _require_full_attention(config: Any, longest: int) -> None:
+    """Refuse models that do not attend to all of a conversation as its cache has it."""
+    text = config.get_text_config()
+    kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
+    window = getattr(text, "sliding_window", None)
+    if kinds != {"full_attention"}:
+        what = f"has {', '.join(sorted(kinds))} layers"
+    elif window is not None and getattr(text, "layer_types", None) is None and window < longest:
+        what = f"looks back {window} tokens, fewer than the {longest} of a conversation"
+    elif config._attn_implementation == "eager":
+        what = "has an attention of its own"
+    else:
+        return
+    raise InputError(
+        f"model type {config.model_type!r} {what}, which the conversation context cannot cache; "
+        "use --policy.context window"
+    )

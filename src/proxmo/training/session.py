@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list, gather_object
 
 from proxmo.config import BUILTIN, SftConfig, TrainConfig, config_dict, load_config
 from proxmo.credit import Credit
@@ -40,6 +41,10 @@ Evaluate = Callable[[TransformersPolicy], dict[str, Any]]
 
 SMALL_MODEL = 50_000_000
 """Weights below which a model, such as the built-in one, takes the large learning rate."""
+
+_PATIENCE = timedelta(days=7)
+"""How long processes wait for one that works alone, as the first does while it evaluates; by
+default they die after ten minutes. One that fails ends the others through its launcher."""
 
 
 class Reporter:
@@ -97,7 +102,10 @@ class Session:
         """Load the policy, then make or rewind the run folder: bad input leaves no trace."""
         config = self.config
         found = _resumable(self.resumed_from, config) if self.resumed_from else None
-        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        self.accelerator = Accelerator(
+            cpu=not torch.cuda.is_available(),
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
+        )
         with self.accelerator.main_process_first():
             source = self._starting_model(found)
             # Of LoRA's first weights: alike on all processes and after a resume, though only one

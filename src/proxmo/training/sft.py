@@ -363,11 +363,11 @@ def cold_start(
     if (target / "config.json").is_file():
         return target
     if (cached / "config.json").is_file():
-        with whole(target) as path:
+        with whole(target, keep=True) as path:
             shutil.copytree(cached, path)
         return target
     policy = make_policy(spec, data, config, max_steps=max_steps, report=report)
-    with whole(target) as path:
+    with whole(target, keep=True) as path:
         path.mkdir()
         policy.save(path)
     return target

@@ -61,6 +61,11 @@ def train(
             f"env.reward is 'score', and environment {spec.name!r} gives none; choose 'success'"
         )
     data = spec.data(config.env.data)  # a variable may change; the run's settings do not
+    if resume is not None and data != config.env.data:
+        raise InputError(
+            f"--resume {resume} began with generated tasks, and ${spec.data_variable} now names "
+            f"{data}; unset it to go on"
+        )
     config = dataclasses.replace(config, env=dataclasses.replace(config.env, data=data))
     tasks = spec.load_tasks(config.env.train_split, config.env.data, seed=config.run.seed)
     if len(tasks) < config.rollout.tasks:

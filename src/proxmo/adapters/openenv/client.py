@@ -133,8 +133,13 @@ class RemoteSpec(EnvSpec):
                 f"{path!r} to `proxmo serve --games` there"
             )
         (served,) = self._http("/list_environments")
-        body = {"split": split, "start": 0, "stop": count}
-        rows = self._http(f"/{served}/task_range", body)["tasks"]
+        rows: list[dict[str, Any]] = []
+        while count is None or len(rows) < count:  # a server lists so many at a time
+            body = {"split": split, "start": len(rows), "stop": count}
+            further = self._http(f"/{served}/task_range", body)["tasks"]
+            if not further or (rows and further[0]["id"] == rows[0]["id"]):
+                break
+            rows += further
         return [
             Task(row["id"], row.get("task_type", ""), {"split": split, "index": row["index"]})
             for row in rows

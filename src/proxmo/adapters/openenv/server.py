@@ -7,9 +7,16 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
+from fastapi import HTTPException
 from openenv.core.env_server.http_server import create_fastapi_app
 from openenv.core.env_server.interfaces import Environment
-from openenv.core.env_server.types import Action, EnvironmentMetadata, Observation, State
+from openenv.core.env_server.types import (
+    Action,
+    ConcurrencyConfig,
+    EnvironmentMetadata,
+    Observation,
+    State,
+)
 from pydantic import Field
 
 from proxmo.envs.base import Info, Task, TaskSet
@@ -18,6 +25,8 @@ from proxmo.errors import InputError
 
 RANGE = 10_000
 """Most tasks that one request lists."""
+IDLE_SECONDS = 3600.0
+"""How long a session may be silent."""
 
 
 class TextAction(Action):
@@ -149,7 +158,7 @@ class ServedEnvironment(Environment[TextAction, TextObservation, State]):
 
     def num_tasks(self, split: str) -> int:
         """How many tasks a split has."""
-        return len(self._tasks.of(split))
+        return len(self._listed(split))
 
     def list_tasks(self, split: str) -> list[dict[str, Any]]:
         """The first tasks of a split, 10,000 at most."""
@@ -163,12 +172,18 @@ class ServedEnvironment(Environment[TextAction, TextObservation, State]):
         self, split: str, start: int | None = None, stop: int | None = None
     ) -> list[dict[str, Any]]:
         """Tasks from `start` to before `stop`, 10,000 at most."""
-        tasks = self._tasks.of(split)
+        tasks = self._listed(split)
         first, last, _ = slice(start, stop).indices(len(tasks))
         return [
             {"id": tasks[i].id, "index": i, "task_type": tasks[i].task_type}
             for i in range(first, min(last, first + RANGE))
         ]
+
+    def _listed(self, split: str) -> TaskSet:
+        try:
+            return self._tasks.of(split)
+        except InputError as error:
+            raise HTTPException(400, str(error)) from None
 
     def _seen(self, text: str, info: Info, **outcome: Any) -> TextObservation:
         assert self._task is not None
@@ -190,12 +205,15 @@ def make_app(
     """The FastAPI application: OpenEnv's routes, and its WebSocket at /ws.
 
     At most `max_sessions` sessions are open at once; one more is refused with OpenEnv's
-    code CAPACITY_REACHED.
+    code CAPACITY_REACHED. A session that is silent for an hour is ended: one that was opened over
+    OpenEnv's /mcp has no connection whose end would tell.
     """
     return create_fastapi_app(
         partial(ServedEnvironment, spec, tasks, max_steps),
         TextAction,
         TextObservation,
-        max_concurrent_envs=max_sessions,
+        concurrency_config=ConcurrencyConfig(
+            max_concurrent_envs=max_sessions, session_timeout=IDLE_SECONDS
+        ),
         env_name=spec.name,
     )

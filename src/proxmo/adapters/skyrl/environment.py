@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import skyrl_gym
-from skyrl_gym.envs.base_text_env import BaseTextEnv, BaseTextEnvStepOutput, ConversationType
-from skyrl_gym.envs.registration import registry
-
 from proxmo.adapters.tasks import make_env, task_at
+from proxmo.adapters.versions import check_version
 from proxmo.policies.base import Response
 from proxmo.prompts import Prompter
 from proxmo.rollout import Episode, task_seed
 from proxmo.types import Step
+
+check_version("skyrl")
+
+import skyrl_gym  # noqa: E402  # after the check
+from skyrl_gym.envs.base_text_env import (  # noqa: E402
+    BaseTextEnv,
+    BaseTextEnvStepOutput,
+    ConversationType,
+)
+from skyrl_gym.envs.registration import registry  # noqa: E402
 
 NAME = "proxmo"
 """Of the environment, for `environment.env_class` and the data's column `env_class`."""

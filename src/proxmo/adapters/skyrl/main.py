@@ -9,14 +9,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import ray
-from skyrl.train.config import SkyRLTrainConfig
-from skyrl.train.utils import validate_cfg
-from skyrl.train.utils.utils import initialize_ray
-
 from proxmo.adapters.skyrl.trainer import ProxMOExp, check_config
-from proxmo.adapters.versions import check_version
 from proxmo.credit import Estimator
+
+# After ours, which look whether this is a SkyRL that was tested.
+import ray  # isort: skip
+from skyrl.train.config import SkyRLTrainConfig  # isort: skip
+from skyrl.train.utils import validate_cfg  # isort: skip
+from skyrl.train.utils.utils import initialize_ray  # isort: skip
 
 
 @ray.remote(num_cpus=1)
@@ -26,7 +26,6 @@ def _train(cfg: Any, credit: Estimator | None) -> None:
 
 def main(arguments: Sequence[str] | None = None, credit: Estimator | None = None) -> None:
     """Train as the command line says, with `credit` (ProxMO where none is given)."""
-    check_version("skyrl")
     overrides = list(sys.argv[1:] if arguments is None else arguments)
     cfg = SkyRLTrainConfig.from_cli_overrides(overrides)
     check_config(cfg)

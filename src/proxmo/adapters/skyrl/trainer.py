@@ -6,14 +6,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from skyrl.train.entrypoints.main_base import BasePPOExp, resolve_policy_model_name
-from skyrl.train.generators.skyrl_gym_generator import SkyRLGymGenerator
-from skyrl.train.trainer import RayPPOTrainer
 
 from proxmo.adapters.skyrl.columns import COLUMN, collect_steps, row_column
 from proxmo.adapters.skyrl.environment import EPISODE, register_environment
 from proxmo.credit import Estimator, ProxMO, Steps
 from proxmo.errors import InputError
+
+# After ours, which look whether this is a SkyRL that was tested.
+from skyrl.train.entrypoints.main_base import (  # isort: skip
+    BasePPOExp,
+    resolve_policy_model_name,
+)
+from skyrl.train.generators.skyrl_gym_generator import SkyRLGymGenerator  # isort: skip
+from skyrl.train.trainer import RayPPOTrainer  # isort: skip
 
 
 class ProxMOGenerator(SkyRLGymGenerator):
@@ -26,6 +31,11 @@ class ProxMOGenerator(SkyRLGymGenerator):
         episode = _env_extras.pop(EPISODE, None)
         if episode is None:
             return agent_loop_output
+        if not agent_loop_output.step_outputs and episode.error is None:
+            raise InputError(
+                "the first prompt of an episode is longer than generator.max_input_length, so "
+                "that the episode has no turn; raise it, to 16384 for example"
+            )
         for row, step in zip(agent_loop_output.step_outputs, episode.steps, strict=True):
             row.env_metrics = row.env_metrics | {COLUMN: row_column(step, episode.success)}
             if not step.observation and episode.error is not None:
@@ -111,6 +121,12 @@ def check_config(cfg: Any) -> None:
         ("generator.merge_stepwise_output", cfg.generator.merge_stepwise_output, False),
         ("trainer.algorithm.use_kl_in_reward", cfg.trainer.algorithm.use_kl_in_reward, False),
     ]
+    sampling = cfg.trainer.algorithm.dynamic_sampling.type
+    if sampling is not None:
+        raise InputError(
+            f"trainer.algorithm.dynamic_sampling.type is {sampling!r}, which takes the turns of a "
+            "trajectory for trajectories; credit by turns needs it to be null"
+        )
     for name, value, needed in wanted:
         if bool(value) is not needed:
             raise InputError(

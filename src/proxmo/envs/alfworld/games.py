@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import re
 import tarfile
@@ -10,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, overload
 
@@ -91,6 +93,11 @@ class Game:
                 self._world = World(source.domain, source.grammar, source.problem)
             except InputError as error:
                 raise InputError(f"game {self.game_id!r}: {error}") from error
+            except (ValueError, TypeError, LookupError, RecursionError) as error:
+                raise InputError(
+                    f"game {self.game_id!r} is damaged ({type(error).__name__}: {error}); get "
+                    "it anew, or leave it out"
+                ) from error
         return self._world
 
     @property
@@ -165,7 +172,10 @@ def load_games(path: str | os.PathLike[str] | Iterable[Game], split: str | None 
     in folders named for sliced or movable targets. Files are found now and read when
     played; an archive is kept in memory, compressed.
 
-    Raises `InputError` if there is nothing at `path`, no game, or none of `split`.
+    `split` "valid" is valid_seen where no split is called so.
+
+    Raises `InputError` if there is nothing at `path`, no game, or none of `split`, and if two
+    games would have the same id.
     """
     if isinstance(path, (str, os.PathLike)):
         where = Path(path).expanduser()
@@ -176,8 +186,16 @@ def load_games(path: str | os.PathLike[str] | Iterable[Game], split: str | None 
         name = "the given games"
     if not found:
         raise InputError(f"no games ({GAME_FILE}) in {name}. {HOW_TO_GET}")
+    for game, following in pairwise(sorted(found, key=lambda game: game.game_id)):
+        if game.game_id == following.game_id:
+            raise InputError(
+                f"two games in {name} are called {game.game_id!r}, as in two copies of the data; "
+                "give the folder or archive of one"
+            )
     if split is None:
         return Games(found)
+    if split == "valid" and all(game.split != "valid" for game in found):
+        split = "valid_seen"
     chosen = [game for game in found if game.split == split]
     if not chosen:
         splits = ", ".join(sorted({game.split for game in found if game.split})) or "none named"
@@ -255,7 +273,8 @@ def _in_archive(archive: Path) -> list[Game]:
                     mark[1] == b"true"
                 ):
                     packed[member.name] = zlib.compress(data, 1)
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            _read_to_the_end(tar)
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"cannot read the archive {archive}: {error}") from error
     games = []
     for name, data in packed.items():
@@ -264,6 +283,18 @@ def _in_archive(archive: Path) -> list[Game]:
         kind = _task_type(parts) or types.get(name.rpartition("/")[0], "unknown")
         games.append(Game(game_id, kind, split, partial(_unpack, data, f"{archive}:{name}")))
     return games
+
+
+def _read_to_the_end(tar: tarfile.TarFile) -> None:
+    """Refuse an archive that goes on after its last readable member.
+
+    `tarfile` stops without a word at a header that it cannot read. Behind the true end there
+    are zeros only; to have read them lets the compression check its sums.
+    """
+    stream: Any = tar.fileobj
+    while block := stream.read(2**20):
+        if block.strip(b"\0"):
+            raise tarfile.ReadError("it is damaged behind its last readable member")
 
 
 def _same(source: Source) -> Source:
@@ -279,12 +310,17 @@ def _unpack(data: bytes, name: str) -> Source:
 
 
 def _identify(parts: Sequence[str], below: int) -> tuple[str, str]:
-    """(game id, split) from the parts of a game file's path."""
-    folders = parts[:-1]
+    """(game id, split) from the parts of a game file's path.
+
+    A file that is not called as the official ones are gives its own name to the id: there may
+    be several in a folder.
+    """
+    folders, file = parts[:-1], parts[-1]
+    own = [] if file == GAME_FILE else [file.removesuffix(".tw-pddl")]
     for i in range(len(folders) - 1, -1, -1):
         if folders[i] in SPLITS:
-            return "/".join(folders[i:]), folders[i]
-    return "/".join(folders[len(parts) - below :]) or parts[-1], ""
+            return "/".join([*folders[i:], *own]), folders[i]
+    return "/".join([*folders[len(parts) - below :], *own]) or file, ""
 
 
 def _task_type(parts: Sequence[str]) -> str | None:
@@ -306,11 +342,10 @@ def _task_type_in(data: bytes) -> str:
 def _parse(data: bytes, name: str) -> Source:
     try:
         game: dict[str, Any] = json.loads(data)
-        return Source(
-            game["pddl_domain"],
-            game["pddl_problem"],
-            game["grammar"],
-            tuple(game.get("walkthrough") or ()),
-        )
+        texts = [game["pddl_domain"], game["pddl_problem"], game["grammar"]]
+        walkthrough = list(game.get("walkthrough") or [])
+        if not all(isinstance(text, str) for text in [*texts, *walkthrough]):
+            raise TypeError("what should be text is not")
+        return Source(*texts, walkthrough=tuple(walkthrough))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{name} is not an ALFWorld game: {error!r}") from error

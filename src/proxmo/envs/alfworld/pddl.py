@@ -209,7 +209,7 @@ def _parse_facts(text: str, domain: Domain, objects: Iterable[str]) -> tuple[tup
 def _problem_sections(text: str) -> dict[str, str]:
     """Contents of (:objects ...), (:init ...) and (:goal ...), found by their keywords."""
     marks = list(_SECTION.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    ends = [*(mark.start() for mark in marks[1:]), len(text)][: len(marks)]
     found = {
         mark[1]: text[mark.end() : end].rstrip() for mark, end in zip(marks, ends, strict=True)
     }

@@ -33,9 +33,9 @@ def load_tasks(
 ) -> GameTasks:
     """Games of `split`: at `path`, else in `$ALFWORLD_DATA`, else generated from `seed`.
 
-    With a path, `split` is one of the official ones (train, valid_seen, valid_unseen; "valid"
-    is valid_seen) and `count` takes the first so many. Generated games have the splits "train" and
-    "valid", which have no game in common; `count` says how many.
+    With a path, `split` is one of those there (train, valid_seen, valid_unseen; "valid" is
+    valid_seen in the official data) and `count` takes the first so many. Generated games have
+    the splits "train" and "valid", which have no game in common; `count` says how many.
     """
     if count is not None and count < 1:
         raise InputError(f"count must be >= 1, got {count}")
@@ -44,8 +44,7 @@ def load_tasks(
         if not Path(data).expanduser().exists():
             source = "the path" if path else "$ALFWORLD_DATA"
             raise InputError(f"{source} {data!r} does not exist. {HOW_TO_GET}")
-        official = "valid_seen" if split == "valid" else split
-        return GameTasks(load_games(data, official)[:count])
+        return GameTasks(load_games(data, split)[:count])
     if split not in ("train", "valid"):
         raise InputError(
             f"there are no generated games of split {split!r}, only 'train' and 'valid'; "

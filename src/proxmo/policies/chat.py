@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
 from typing import Any
 
 from proxmo.errors import InputError
@@ -17,14 +16,10 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
 
-_DATE = date(2026, 1, 1)
-"""What templates that tell the day are told, so that a run goes on as it began."""
+_SAME_DAY = "{%- macro strftime_now(form) -%}01 Jan 2026{%- endmacro -%}"
+"""Before a template that tells the day: with the true one, prompts would change overnight."""
 
 _USER, _ASSISTANT, _NEXT = "first-user-text", "first-assistant-text", "second-user-text"
-
-
-def _told_day(form: str) -> str:
-    return _DATE.strftime(form)
 
 
 class ChatFormat:
@@ -40,7 +35,10 @@ class ChatFormat:
 
     def __init__(self, tokenizer: Any, end_ids: Iterable[int] = (), **options: Any) -> None:
         self.tokenizer = tokenizer
-        template = None if tokenizer.chat_template else PLAIN_TEMPLATE
+        plain = not tokenizer.chat_template
+        template = PLAIN_TEMPLATE if plain else tokenizer.get_chat_template()
+        if "strftime_now" in template:
+            template = _SAME_DAY + template
 
         def render(*messages: tuple[str, str]) -> str:
             return tokenizer.apply_chat_template(
@@ -48,9 +46,6 @@ class ChatFormat:
                 chat_template=template,
                 tokenize=False,
                 add_generation_prompt=True,
-                strftime_now=_told_day,  # the true one would change prompts overnight
-                # It would make a text of the function; the messages here are our own.
-                sanitize_control_tokens=False,
                 **options,
             )
 
@@ -64,7 +59,7 @@ class ChatFormat:
                 f"the chat template of {tokenizer.name_or_path!r} does not keep messages as they "
                 "are; use a model whose template renders user and assistant turns verbatim"
             ) from None
-        if template is not None:
+        if plain:
             self._before = self._beginning() + self._before
         self._after_next = after_next
         self.end_ids = self._end_ids(between, end_ids)

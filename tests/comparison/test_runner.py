@@ -15,8 +15,10 @@ from proxmo.commands import compare
 from proxmo.comparison.jobs import jobs_of
 from proxmo.comparison.plan import load_plan
 from proxmo.comparison.runner import run_jobs, threads_for
-from proxmo.config import load_config
+from proxmo.config import SftConfig, load_config
+from proxmo.envs import registry
 from proxmo.errors import InputError, ProxmoError
+from proxmo.training.recipe import recipe_of, write_recipe
 
 FAKE = Path(__file__).parent / "fake_proxmo.py"
 FILE = """
@@ -229,6 +231,17 @@ def test_other_settings_for_runs_on_disk_are_refused(place, text, message):
     place.compare()
     place.file.write_text(text)
     with pytest.raises(InputError, match=message):
+        place.compare()
+
+
+def test_another_policy_to_start_from_is_refused(place):
+    place.file.write_text(FILE + "[sft]\nepochs = 3\n")
+    place.compare()
+    recipe = recipe_of(registry.get("alfworld"), None, SftConfig(epochs=3), None)
+    write_recipe(place.out / "alfworld/cold-start/policy", recipe)
+    place.compare()
+    place.file.write_text(FILE + "[sft]\nepochs = 4\n")
+    with pytest.raises(InputError, match="made with epochs = 3, and the comparison now says 4"):
         place.compare()
 
 

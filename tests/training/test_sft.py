@@ -147,6 +147,19 @@ def test_a_cold_start_is_made_once_and_kept_whole(alfworld, tmp_path, monkeypatc
     assert copy == tmp_path / "mine"
     for path in folder.iterdir():
         assert (copy / path.name).read_bytes() == path.read_bytes()
+    assert cold_start(alfworld, None, SMALL, folder=copy) == copy
+    other = dataclasses.replace(SMALL, epochs=9)
+    with pytest.raises(InputError, match="made with epochs = 1, and 9 is asked for"):
+        cold_start(alfworld, None, other, folder=copy)
+
+
+@pytest.mark.parametrize("name", ["config.json", "diary.txt"])
+def test_a_folder_with_anything_else_is_left_alone(alfworld, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(sft, "make_policy", pytest.fail)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError, match="holds something else than a policy that `proxmo sft`"):
+        cold_start(alfworld, None, SMALL, folder=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_cold_start_is_made_again_for_an_environment_that_reads_otherwise(

@@ -12,8 +12,10 @@ from typing import Any
 from proxmo.comparison.file import COLD_START
 from proxmo.comparison.plan import Plan, Run
 from proxmo.config import SftConfig, TrainConfig, load_config
+from proxmo.envs import registry
 from proxmo.errors import InputError
 from proxmo.files import write_text
+from proxmo.training.recipe import made_otherwise, recipe_of
 from proxmo.training.records import RunFolder, changed_setting
 
 
@@ -53,7 +55,19 @@ def jobs_of(plan: Plan) -> list[Job]:
 
 
 def check_folders(plan: Plan) -> None:
-    """Refuse a plan that asks runs on disk to go on with other settings."""
+    """Refuse a plan that asks for another policy to start from, or runs on disk to go on with
+    other settings."""
+    for run in plan.cold_starts:
+        model = plan.builtin_model(run.environment)
+        env = run.config.env
+        recipe = recipe_of(registry.get(env.name), env.data, plan.sft, env.max_steps)
+        change = made_otherwise(model, recipe)
+        if change is not None:
+            name, old, new = change
+            raise InputError(
+                f"{model} was made with {name} = {old!r}, and the comparison now says "
+                f"{new!r}; put it back, or give the comparison another out"
+            )
     for run in [*plan.cold_starts, *plan.runs]:
         file = RunFolder(run.folder).config_file
         if not file.is_file():

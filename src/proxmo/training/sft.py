@@ -7,8 +7,6 @@ is under-trained on purpose, so that reinforcement has something to win.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import os
 import random
 import shutil
@@ -20,7 +18,6 @@ import numpy as np
 import torch
 from torch import nn
 
-import proxmo
 from proxmo.config import SftConfig
 from proxmo.envs.base import Task
 from proxmo.envs.registry import EnvSpec
@@ -31,6 +28,15 @@ from proxmo.policies.transformers import PromptSettings, TransformersPolicy, fas
 from proxmo.prompts import Prompter
 from proxmo.training.batch import Row, micro_batches, rows_of
 from proxmo.training.loss import response_logprobs
+from proxmo.training.recipe import (
+    Recipe,
+    has_recipe,
+    made_otherwise,
+    name_of,
+    recipe_of,
+    settled,
+    write_recipe,
+)
 from proxmo.types import Step, Trajectory
 
 
@@ -315,13 +321,6 @@ def make_policy(
     return policy
 
 
-def settled(spec: EnvSpec, config: SftConfig) -> SftConfig:
-    """The settings, with the environment's own where they say none."""
-    names = ("demonstrations", "epochs", "vocabulary", "context", "stumble_weight")
-    own = {name: getattr(spec, name) for name in names if getattr(config, name) is None}
-    return dataclasses.replace(config, **own)
-
-
 def _draw(spec: EnvSpec, data: str | None, seed: int, count: int) -> list[Task]:
     """`count` tasks in random order: of the data, else generated in the environment's worlds.
 
@@ -356,37 +355,48 @@ def cold_start(
     """The folder of a built-in policy made with these settings; made now unless cached.
 
     The cache is `$PROXMO_CACHE`, by default `~/.cache/proxmo`. A policy appears there, or in
-    `folder`, whole or not at all.
+    `folder`, whole or not at all. Raises `InputError` where `folder` holds anything else.
     """
-    cached = cache_folder() / "cold-start" / _fingerprint(spec, data, config, max_steps)
+    recipe = recipe_of(spec, data, config, max_steps)
+    cached = cache_folder() / "cold-start" / name_of(recipe)
     target = folder or cached
+    if folder is not None:
+        _check_folder(folder, recipe)
     if (target / "config.json").is_file():
         return target
     if (cached / "config.json").is_file():
         with whole(target, keep=True) as path:
             shutil.copytree(cached, path)
+            write_recipe(path, recipe)
         return target
     policy = make_policy(spec, data, config, max_steps=max_steps, report=report)
     with whole(target, keep=True) as path:
         path.mkdir()
         policy.save(path)
+        write_recipe(path, recipe)
     return target
+
+
+def _check_folder(folder: Path, recipe: Recipe) -> None:
+    """Refuse a folder with anything in it but the policy of this recipe."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder} is a file; give a folder")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not has_recipe(folder):
+        raise InputError(
+            f"--out {folder} holds something else than a policy that `proxmo sft` made; give "
+            "another folder"
+        )
+    change = made_otherwise(folder, recipe)
+    if change is not None:
+        name, then, now = change
+        raise InputError(
+            f"--out {folder} holds a policy that was made with {name} = {then!r}, and {now!r} is "
+            "asked for; give another folder, or delete that one"
+        )
 
 
 def cache_folder() -> Path:
     """Where policies that were made are kept."""
     return Path(os.environ.get("PROXMO_CACHE") or Path.home() / ".cache" / "proxmo")
-
-
-def _fingerprint(spec: EnvSpec, data: str | None, config: SftConfig, max_steps: int | None) -> str:
-    told = {
-        "version": proxmo.__version__,
-        "env": spec.name,
-        "data": str(Path(source).resolve()) if (source := spec.data(data)) else None,
-        "max_steps": max_steps or spec.max_steps,
-        "prompt": [spec.prompt, spec.history, spec.numbered_things],
-        "worlds": spec.worlds,
-        **dataclasses.asdict(settled(spec, config)),
-    }
-    digest = hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6)
-    return f"{spec.name}-{digest.hexdigest()}"

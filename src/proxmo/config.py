@@ -206,8 +206,8 @@ class SftConfig:
     context: Literal["window", "conversation"] | None = None
     """How the policy sees the past; none: as suits the environment (ALFWorld: conversation,
     WebShop: window)."""
-    seed: int = 0
-    """Seed of weights, order and the expert's choices."""
+    seed: Count = 0
+    """Seed of weights, order and the expert's choices, at least 0."""
 
 
 @dataclass(frozen=True, config=_CLOSED)
@@ -232,6 +232,8 @@ def load_config(path: Path) -> TrainConfig:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"config file {path} does not exist") from None
+    except OSError as error:
+        raise InputError(f"config file {path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"config file {path} is not valid TOML: {error}") from None
     return parse_config(data, where=str(path))

@@ -199,10 +199,22 @@ NONSENSE = {
 }
 
 
+def well_once(reply):
+    """Answers the first request, and then so."""
+    answers = iter(["fine"])
+    return lambda _: next(answers, reply)
+
+
+@pytest.mark.parametrize("body", NONSENSE.values(), ids=NONSENSE)
+def test_a_server_that_never_gives_a_text_ends_the_run(ask, body):
+    with pytest.raises(ProxmoError, match=r"never with a text .*--endpoint ends where"):
+        ask(lambda _: Reply(200, body))
+
+
 @pytest.mark.parametrize("body", NONSENSE.values(), ids=NONSENSE)
 def test_nonsense_is_an_invalid_response_after_retries(ask, body):
-    [response], asked = ask(lambda _: Reply(200, body))
-    assert len(asked) == 3
+    [response], asked = ask(well_once(Reply(200, body)), turns=2)
+    assert len(asked) == 4
     assert (response.text, response.stop) == ("", "end")
     counted = Usage(3, 21, 3) if "usage" in body else Usage(3, uncounted=3)
     assert response.usage == counted
@@ -253,7 +265,7 @@ def test_thoughts_that_the_server_cut_out_are_put_back(ask, field):
         (refused(404, "no such model", "model_not_found"), "knows no model 'some-model'"),
         (Reply(404, "<html>nothing here</html>"), "not its address"),
         (refused(400, "bad temperature"), "400 .bad temperature."),
-        (Reply(302, "", {"Location": "http://elsewhere"}), "answered 302"),
+        (Reply(302, "", {"Location": "http://elsewhere"}), "302 .go to http://elsewhere.*its new"),
     ],
 )
 def test_what_another_try_cannot_mend_ends_at_once_and_shows_no_key(ask, reply, named):
@@ -322,7 +334,16 @@ def test_a_key_that_no_header_can_carry_is_refused_unseen():
 
 
 @pytest.mark.parametrize(
-    "url", ["", "localhost:8000", "ftp://x/v1", "http://", "http://x:port", "http://x/v1?key=1"]
+    "url",
+    [
+        "",
+        "localhost:8000",
+        "ftp://x/v1",
+        "http://",
+        "http://x:port",
+        "http://x:99999",
+        "http://x/v1?key=1",
+    ],
 )
 def test_an_address_that_is_none_is_refused(url):
     with pytest.raises(InputError, match="is not an address"):

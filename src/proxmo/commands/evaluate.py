@@ -61,8 +61,8 @@ class EvaluateOptions:
     """Sample tokens, as training does (the default)."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """Sampling temperature, > 0."""
-    seed: int = 0
-    """Seed of the tasks and of sampling."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the tasks and of sampling, at least 0."""
     out: Path | None = None
     """JSON file to write the result to. Until it is written, a server's answers are kept beside
     it (`OUT.answers.jsonl`): an evaluation that was broken off goes on with the same command."""
@@ -193,6 +193,8 @@ def _examples(options: EvaluateOptions) -> list[Example]:
 def _journal(options: EvaluateOptions) -> Journal | None:
     """Where the answers of a server are kept until the result is written."""
     if options.endpoint is None or options.out is None:
+        return None
+    if options.out.exists() and not options.out.is_file():  # a device has no place beside it
         return None
     return Journal(options.out.with_name(f"{options.out.name}.answers.jsonl"))
 

@@ -23,8 +23,9 @@ class GenerateOptions:
     """Folder to write to; games land in OUT/<split>/<task>/<trial>."""
     count: Annotated[int, Field(ge=1)] = 100
     """How many games, at least 1."""
-    seed: int = 0
-    """Seed: the same seed and split give the same games; more games begin with the same ones."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed, at least 0: the same seed and split give the same games; more games begin with the
+    same ones."""
     split: str = "train"
     """One of ALFWorld's split names; different splits have no game in common."""
 

@@ -34,7 +34,7 @@ class ServeOptions:
     """Splits that are served; sessions that name none get the first."""
     count: Annotated[int, Field(ge=1)] | None = None
     """Tasks of each split, at least 1; the environment's own default otherwise."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """Seed of generated tasks."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Steps after which an episode is cut off, at least 1."""

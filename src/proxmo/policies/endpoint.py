@@ -23,6 +23,7 @@ from proxmo.types import Context
 KEY_VARIABLE = "OPENAI_API_KEY"
 
 _PATH = "/chat/completions"
+_LAST_PORT = 65535
 _LONGEST_BACKOFF = 60.0
 _LONGEST_WAIT = 600.0
 """Seconds; a server that asks for more, such as for a day's quota, ends the run instead."""
@@ -62,8 +63,9 @@ class EndpointPolicy:
     A passing failure (429, 5xx, a timeout, a broken connection) is retried with exponential
     backoff, or after the time the server asks for; when it does not pass, `ProxmoError`: an
     outage is not the model's failure. An answer without a text (no JSON, no choice, null) is
-    retried too, and then is an empty response, which no environment accepts. What another try
-    cannot mend (a refused key, an unknown model) raises `InputError`.
+    retried too, and then is an empty response, which no environment accepts; where the server
+    never gave another, as a login page does not, `ProxmoError`. What another try cannot mend (a
+    refused key, an unknown model) raises `InputError`.
     """
 
     def __init__(
@@ -103,6 +105,8 @@ class EndpointPolicy:
         """The server's name for the longest response."""
         self._seeded = True
         """Whether the server takes a seed."""
+        self._usable = False
+        """Whether any of its answers had a text."""
 
     def open(
         self, rngs: Sequence[np.random.Generator], *, temperature: float, greedy: bool
@@ -137,7 +141,10 @@ class EndpointPolicy:
                     for messages, seed in zip(dialogues, seeds, strict=True)
                 ]
         except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+            first: Exception = failed
+            while isinstance(first, ExceptionGroup):  # libraries below have groups of their own
+                first = first.exceptions[0]
+            raise first from None
         return [task.result() for task in tasks]
 
     async def _ask_once(
@@ -154,13 +161,16 @@ class EndpointPolicy:
             "seed": seed,
             "temperature": temperature,
         }
-        response = self._journal.find(asked)
-        if response is None:
-            response = await self._ask(messages, seed, temperature)
+        found = self._journal.find(asked)
+        if found is not None:
+            return found
+        response = await self._ask(messages, seed, temperature)
+        if response.text or response.stop != "end":  # another day a server may be well again
             self._journal.keep(asked, response)
         return response
 
     async def _ask(self, messages: Sequence[Message], seed: int, temperature: float) -> Response:
+        """The server's answer; an empty one where it gives none that can be read."""
         jitter = random.Random(seed)
         spent = Usage()
         async with self._turns:
@@ -174,9 +184,16 @@ class EndpointPolicy:
                 # Another seed after nonsense: with the same one it would come again.
                 outcome = await self._try(messages, seed + spent.requests, temperature)
         if isinstance(outcome, Response):
+            self._usable = True
             return replace(outcome, usage=spent + (outcome.usage or Usage()))
-        if outcome.answered:
+        if outcome.answered and self._usable:
             return Response("", usage=spent + outcome.spent)
+        if outcome.answered:
+            raise ProxmoError(
+                f"endpoint {self.endpoint.url} answers, but never with a text ({outcome.what}); "
+                "check that it is a server of chat completions, and that --endpoint ends where "
+                "/chat/completions begins"
+            )
         raise ProxmoError(
             f"endpoint {self.endpoint.url} gave no answer in {self.endpoint.retries + 1} tries "
             f"({outcome.what}); see whether it is up, and allow fewer requests at once "
@@ -236,10 +253,14 @@ class EndpointPolicy:
                 "check --model, and that --endpoint ends where /chat/completions begins, "
                 "such as http://localhost:8000/v1"
             )
+        if 300 <= status < 400:
+            return f"{answer}: it is somewhere else; give --endpoint its new address"
         return f"{answer} to a request for model {endpoint.model!r}; check --model and its options"
 
     def _message(self, reply: httpx.Response) -> str:
         """What the server says about an error, on one line, without the key."""
+        if "location" in reply.headers:
+            return f"go to {reply.headers['location']}"
         try:
             body = reply.json()
             error = body.get("error", body)
@@ -368,7 +389,9 @@ def _base_address(url: str) -> str:
         parsed = httpx.URL("")
     if parsed.userinfo:
         raise InputError("--endpoint holds a password; give the key in an environment variable")
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query:
+    port = parsed.port or 0
+    known = parsed.scheme in ("http", "https") and parsed.host and port <= _LAST_PORT
+    if not known or parsed.query:
         raise InputError(
             f"--endpoint {url!r} is not an address; give one such as http://localhost:8000/v1"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from proxmo.errors import InputError
+from proxmo.files import write_text
 from proxmo.policies.base import Response, Usage
 
 
@@ -63,7 +64,7 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     text = path.read_text(encoding="utf-8", errors="replace")
     whole, end, torn = text.rpartition("\n")
     if torn:  # a process was killed while it wrote
-        path.write_text(whole + end, encoding="utf-8")
+        write_text(path, whole + end)
     try:
         lines = [json.loads(line) for line in whole.splitlines()]
         return {line["asked"]: line for line in lines}

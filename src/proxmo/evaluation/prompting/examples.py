@@ -64,6 +64,8 @@ def load_examples(env: str, path: Path | None = None) -> list[Example]:
             f"there are no examples for environment {env!r}; write some, as docs/prompting.md "
             "shows, and give them with --examples FILE"
         ) from None
+    except OSError as error:
+        raise InputError(f"examples file {source} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"examples file {source} is not valid TOML: {error}") from None
     try:

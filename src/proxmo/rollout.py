@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from proxmo.envs.base import Task
-from proxmo.policies.base import Policy, Response
+from proxmo.policies.base import Dialogue, Policy, Response
 from proxmo.types import Context, Step, Trajectory
 
 
@@ -167,46 +167,57 @@ def rollout(
     numbered from `first_member`: a later rollout of the same tasks and seed, numbered on,
     starts the same episodes again and samples anew.
     """
-    began = time.perf_counter()
     episodes = [
         Episode(task, member, task_seed(seed, task.id), make_env(), guidance(task))
         for task in tasks
         for member in range(first_member, first_member + group_size)
     ]
+    rngs = [np.random.default_rng([task_seed(seed, e.task.id), e.member]) for e in episodes]
     try:
-        rngs = [np.random.default_rng([task_seed(seed, e.task.id), e.member]) for e in episodes]
         dialogue = policy.open(rngs, temperature=temperature, greedy=greedy)
-        for episode in episodes:
-            episode.start()
-        tokens = 0
-        while live := [row for row, episode in enumerate(episodes) if not episode.ended]:
-            prompts = [_prompt(policy, episodes[row]) for row in live]
-            responses = dialogue.respond(live, prompts)
-            for row, prompt, response in zip(live, prompts, responses, strict=True):
-                if response.stop == "full":
-                    episodes[row].run_out()
-                else:
-                    action, well_formed = policy.prompter.parse(
-                        response.text, episodes[row].observation
-                    )
-                    episodes[row].act(prompt, response, action, well_formed)
-            tokens += sum(len(response.response_ids) for response in responses)
-            if on_progress is not None:
-                ended = [episode for episode in episodes if episode.ended]
-                on_progress(
-                    Progress(
-                        episodes=len(ended),
-                        total=len(episodes),
-                        steps=sum(len(episode.steps) for episode in episodes),
-                        successes=sum(episode.success for episode in ended),
-                        tokens=tokens,
-                        seconds=time.perf_counter() - began,
-                    )
-                )
-    finally:  # a policy may break, too
+        _play(policy, dialogue, episodes, on_progress)
+    finally:  # also when the policy breaks: a server keeps an environment that nobody closes
         for episode in episodes:
             episode.close()
     return [episode.record(policy.context) for episode in episodes]
+
+
+def _play(
+    policy: Policy,
+    dialogue: Dialogue,
+    episodes: Sequence[Episode],
+    on_progress: Callable[[Progress], None] | None,
+) -> None:
+    """All episodes from start to end, a turn of every live one at a time."""
+    began, tokens = time.perf_counter(), 0
+    for episode in episodes:
+        episode.start()
+    while live := [row for row, episode in enumerate(episodes) if not episode.ended]:
+        prompts = [_prompt(policy, episodes[row]) for row in live]
+        responses = dialogue.respond(live, prompts)
+        for row, prompt, response in zip(live, prompts, responses, strict=True):
+            if response.stop == "full":
+                episodes[row].run_out()
+            else:
+                action, well_formed = policy.prompter.parse(
+                    response.text, episodes[row].observation
+                )
+                episodes[row].act(prompt, response, action, well_formed)
+        tokens += sum(len(response.response_ids) for response in responses)
+        if on_progress is not None:
+            on_progress(_progress(episodes, tokens, time.perf_counter() - began))
+
+
+def _progress(episodes: Sequence[Episode], tokens: int, seconds: float) -> Progress:
+    ended = [episode for episode in episodes if episode.ended]
+    return Progress(
+        episodes=len(ended),
+        total=len(episodes),
+        steps=sum(len(episode.steps) for episode in episodes),
+        successes=sum(episode.success for episode in ended),
+        tokens=tokens,
+        seconds=seconds,
+    )
 
 
 def _prompt(policy: Policy, episode: Episode) -> str:

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "config": BASE,
     "envs": BASE | {"files"},
     "prompts": BASE,
-    "policies": BASE | {"config", "prompts"},
+    "policies": BASE | {"config", "files", "prompts"},
     "rollout": BASE | {"envs", "policies"},
     # Adopted without the rest: it knows the record of an episode and nothing else.
     "credit": BASE,

@@ -1,6 +1,7 @@
 """The language-model policy: cached generation agrees with plain forward passes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,8 +37,12 @@ TEXTS = [
 ]
 
 
+def tiny_tokenizer() -> Any:
+    return train_tokenizer(TEXTS * 20, vocabulary=300)
+
+
 def tiny_policy(context: Context, **settings: int) -> TransformersPolicy:
-    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer = tiny_tokenizer()
     torch.manual_seed(0)
     model = LlamaForCausalLM(
         LlamaConfig(
@@ -154,14 +159,14 @@ def test_a_turn_cut_for_length_is_closed_in_the_next_prompt():
 
 
 def test_a_tokenizer_without_a_template_gets_a_plain_one():
-    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer = tiny_tokenizer()
     tokenizer.chat_template = None
     ids = ChatFormat(tokenizer).opening("go")
     assert tokenizer.decode(ids) == "User: go\nAssistant:"
 
 
 def test_a_base_models_text_begins_as_its_tokenizer_begins_texts():
-    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer = tiny_tokenizer()
     tokenizer.chat_template = None
     tokenizer.add_special_tokens({"bos_token": "<s>"})
     assert not tokenizer.decode(ChatFormat(tokenizer).opening("go")).startswith("<s>")
@@ -181,7 +186,7 @@ TURNS = (
 
 def test_a_turn_ends_with_the_special_token_that_the_template_ends_it_with():
     # As in Gemma: marked as special, without a name among the tokenizer's.
-    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer = tiny_tokenizer()
     tokenizer.add_tokens([AddedToken(text, special=True) for text in ("<turn>", "<end_of_turn>")])
     tokenizer.chat_template = TURNS
     end = tokenizer.convert_tokens_to_ids("<end_of_turn>")
@@ -192,7 +197,7 @@ def test_a_turn_ends_with_the_special_token_that_the_template_ends_it_with():
 
 
 def test_ends_of_the_generation_settings_count_if_they_are_special():
-    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer = tiny_tokenizer()
     tokenizer.add_tokens([AddedToken("<stop>", special=True)])
     stop = tokenizer.convert_tokens_to_ids("<stop>")
     ordinary = tokenizer("desk")["input_ids"][0]
@@ -201,7 +206,7 @@ def test_ends_of_the_generation_settings_count_if_they_are_special():
 
 
 def test_a_template_that_tells_the_day_is_always_told_the_same():
-    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer = tiny_tokenizer()
     tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }} " + TURNS
     assert tokenizer.decode(ChatFormat(tokenizer).opening("go")).startswith("01 Jan 2026")
 
@@ -278,7 +283,7 @@ def test_prompts_longer_than_the_model_reads_are_refused_with_what_would_do(tmp_
     ],
 )
 def test_attention_that_the_cache_would_play_otherwise_is_refused(config, told):
-    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer = tiny_tokenizer()
     small = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 1}
     config.update(small | {"num_attention_heads": 4, "intermediate_size": 64})
     model = AutoModelForCausalLM.from_config(config)
@@ -288,7 +293,7 @@ def test_attention_that_the_cache_would_play_otherwise_is_refused(config, told):
 
 
 def test_a_model_without_a_cache_of_keys_is_refused():
-    tokenizer = train_tokenizer(TEXTS * 20, vocabulary=300)
+    tokenizer = tiny_tokenizer()
     config = MambaConfig(vocab_size=300, hidden_size=32, num_hidden_layers=1, state_size=4)
     policy = TransformersPolicy(MambaForCausalLM(config), tokenizer, PromptSettings("window"))
     episodes = policy.open(generators(1), temperature=1.0, greedy=False)

@@ -101,6 +101,8 @@ def test_runs_that_started_from_other_weights_are_unfair_and_unrecorded_ones_not
     folder.write_digest("other weights")
     check = fairness_checks(Results(broken))[0]
     assert (check.holds, check.detail) == (False, "differs: alfworld/grpo/seed-0")
+    RunFolder(broken.runs[-1].folder).digest_file.unlink()
+    assert fairness_checks(Results(broken))[0].holds is False
     folder.digest_file.unlink()
     assert fairness_checks(Results(broken))[0].holds is None
 

@@ -269,3 +269,12 @@ def test_a_comparison_that_was_moved_goes_on_from_its_own_policy(place):
     assert place.updates(RUNS[0]) == [1, 2, 3, 4]
     settings = load_config(place.out / RUNS[0] / "config.toml")
     assert settings.policy.model == str(place.out / "alfworld/cold-start/policy")
+
+
+def test_a_comparison_from_the_policy_of_another_goes_on(place):
+    first = place.folder / "first" / "alfworld" / "cold-start" / "policy"
+    place.file.write_text(FILE + f'[base.policy]\nmodel = "{first}"\n')
+    place.compare()
+    began = place.starts()
+    place.compare()
+    assert place.starts() == began

@@ -223,6 +223,9 @@ def test_the_environment_variable_names_the_games(folder: Path, monkeypatch: pyt
 
 def test_a_variable_that_points_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ALFWORLD_DATA", "/no/such/folder")
+    told = r"\$ALFWORLD_DATA is '/no/such/folder': .*alfworld-download"
+    with pytest.raises(InputError, match=told):
+        registry.get("alfworld").load_tasks("train")
     with pytest.raises(InputError, match=r"\$ALFWORLD_DATA '/no/such/folder'.*alfworld-download"):
         load_tasks("train")
 

@@ -139,7 +139,7 @@ def test_a_conversation_is_tokenised_as_the_whole_dialogue_would_be():
         *chat.opening("first"),
         *tokenizer("answer", add_special_tokens=False)["input_ids"],
         end,
-        *chat.following("second", turn_ended=True),
+        *chat.following("second", end),
     ]
     whole = tokenizer.apply_chat_template(
         [
@@ -153,9 +153,17 @@ def test_a_conversation_is_tokenised_as_the_whole_dialogue_would_be():
     assert tokenizer.decode(pieces) == whole
 
 
-def test_a_turn_cut_for_length_is_closed_in_the_next_prompt():
-    chat = tiny_policy("conversation").chat
-    assert chat.following("x", turn_ended=False)[1:] == chat.following("x", turn_ended=True)
+def test_a_turn_that_ends_otherwise_than_the_template_ends_it_is_closed_in_the_next_prompt():
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens([AddedToken("<stop>", special=True)])
+    stop = tokenizer.convert_tokens_to_ids("<stop>")
+    chat = ChatFormat(tokenizer, [stop])
+    assert chat.end_ids == {stop, tokenizer.eos_token_id}
+    whole = chat.following("x", last=None)
+    assert whole[0] == tokenizer.eos_token_id
+    assert chat.following("x", last=tokenizer.eos_token_id) == whole[1:]
+    assert chat.following("x", last=stop) == whole
+    assert chat.following("x", last=tokenizer("go")["input_ids"][-1]) == whole
 
 
 def test_a_tokenizer_without_a_template_gets_a_plain_one():
@@ -193,7 +201,7 @@ def test_a_turn_ends_with_the_special_token_that_the_template_ends_it_with():
     assert end not in tokenizer.all_special_ids
     chat = ChatFormat(tokenizer)
     assert chat.end_ids == {end, tokenizer.eos_token_id}
-    assert chat.following("go", turn_ended=False) == [end, *chat.following("go", turn_ended=True)]
+    assert chat.following("go", last=None) == [end, *chat.following("go", last=end)]
 
 
 def test_ends_of_the_generation_settings_count_if_they_are_special():
@@ -268,11 +276,18 @@ def test_small_changes_by_lora_survive_in_the_saved_model(tmp_path):
 
 def test_prompts_longer_than_the_model_reads_are_refused_with_what_would_do(tmp_path):
     tiny_policy("window").save(tmp_path)
-    with pytest.raises(
-        InputError, match=r"reads at most 2048 tokens.*lower max_prompt_tokens to 2"
-    ):
+    with pytest.raises(InputError, match=r"prompts of 2040 tokens.*max_prompt_tokens to 2028 or"):
         load_policy(PolicyConfig(str(tmp_path), max_prompt_tokens=2040, max_response_tokens=20))
     load_policy(PolicyConfig(str(tmp_path), max_prompt_tokens=2028, max_response_tokens=20))
+    with pytest.raises(InputError, match="responses of 4000 tokens; lower max_response_tokens"):
+        load_policy(PolicyConfig(str(tmp_path), max_response_tokens=4000))
+
+
+def test_prompts_are_cut_to_the_model_where_nobody_says_how_long_they_may_be(tmp_path):
+    tiny_policy("window").save(tmp_path)
+    (tmp_path / "proxmo.json").unlink()
+    policy = load_policy(PolicyConfig(str(tmp_path)), prompt_tokens=8192)
+    assert policy.settings.max_prompt_tokens == 2048 - policy.settings.max_response_tokens
 
 
 @pytest.mark.parametrize(

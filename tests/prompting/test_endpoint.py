@@ -13,6 +13,7 @@ from chat_server import BreakError, DropError, Reply, StallError, refused, said
 from proxmo.errors import InputError, ProxmoError
 from proxmo.policies.base import Response, Usage
 from proxmo.policies.endpoint import Endpoint, EndpointPolicy, _asked_to_wait, retry_delay
+from proxmo.policies.journal import Journal
 from proxmo.types import Context
 
 KEY = "sk-very-secret-0123456789"
@@ -209,6 +210,37 @@ def well_once(reply):
 def test_a_server_that_never_gives_a_text_ends_the_run(ask, body):
     with pytest.raises(ProxmoError, match=r"never with a text .*--endpoint ends where"):
         ask(lambda _: Reply(200, body))
+
+
+def test_one_prompt_without_an_answer_does_not_end_the_others(ask):
+    def answer(request):
+        bad = request.payload["messages"][0]["content"] == "bad"
+        return Reply(200, NONSENSE["null content"]) if bad else "fine"
+
+    responses, _ = ask(answer, "bad", "good", concurrency=1)
+    assert [response.text for response in responses] == ["", "fine"]
+
+
+def test_what_could_not_be_read_is_asked_again_after_a_break_and_the_rest_is_not(serve, tmp_path):
+    def answer(request):
+        prompt = request.payload["messages"][0]["content"]
+        return {"bad": Reply(200, NONSENSE["null content"]), "empty": said("")}.get(prompt, "fine")
+
+    server = serve(answer)
+    for asked in (["good", "empty", "bad"], ["bad"]):
+        server.requests.clear()
+        policy = EndpointPolicy(
+            Endpoint(server.url, "m", retries=0),
+            journal=Journal(tmp_path / "answers.jsonl"),
+            environment={},
+        )
+        rngs = [np.random.default_rng(row) for row in range(3)]
+        dialogue = policy.open(rngs, temperature=1.0, greedy=False)
+        responses = dialogue.respond(range(3), ["good", "empty", "bad"])
+        policy.close()
+        assert [response.text for response in responses] == ["fine", "", ""]
+        prompts = [request.payload["messages"][0]["content"] for request in server.requests]
+        assert sorted(prompts) == sorted(asked)
 
 
 @pytest.mark.parametrize("body", NONSENSE.values(), ids=NONSENSE)

@@ -157,7 +157,7 @@ def test_a_cold_start_is_made_once_and_kept_whole(alfworld, tmp_path, monkeypatc
 def test_a_folder_with_anything_else_is_left_alone(alfworld, tmp_path, monkeypatch, name):
     monkeypatch.setattr(sft, "make_policy", pytest.fail)
     (tmp_path / name).write_text("{}")
-    with pytest.raises(InputError, match="holds something else than a policy that `proxmo sft`"):
+    with pytest.raises(InputError, match="and no record of `proxmo sft` having made it"):
         cold_start(alfworld, None, SMALL, folder=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 

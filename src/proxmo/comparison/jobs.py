@@ -72,7 +72,9 @@ def check_folders(plan: Plan) -> None:
         file = RunFolder(run.folder).config_file
         if not file.is_file():
             continue
-        before = _where_it_is_now(load_config(file), plan.builtin_model(run.environment))
+        before = load_config(file)
+        if run.config.policy.model == str(plan.builtin_model(run.environment)):
+            before = _where_it_is_now(before, plan.builtin_model(run.environment))
         change = changed_setting(before, run.config)
         if change is not None:
             name, old, new = change

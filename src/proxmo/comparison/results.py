@@ -174,16 +174,18 @@ def fairness_checks(results: Results) -> list[Check]:
 def _same_start(environment: str, records: Sequence[RunRecord]) -> Check:
     """All variants of a seed started from the same weights."""
     claim = f"{environment}: one cold start for all variants of a seed"
-    if any(record.start is None for record in records):
-        return Check(claim, None, "the weights that runs started from are not on record")
+    known = [record for record in records if record.start is not None]
     first: dict[int, str | None] = {}
     different = [
         record.run.name
-        for record in records
+        for record in known
         if first.setdefault(record.run.seed, record.start) != record.start
     ]
-    told = f"differs: {', '.join(different)}" if different else "same weights before training"
-    return Check(claim, not different, told)
+    if different:
+        return Check(claim, False, f"differs: {', '.join(different)}")
+    if len(known) < len(records):
+        return Check(claim, None, "the weights that runs started from are not all on record")
+    return Check(claim, True, "same weights before training")
 
 
 def _same_tasks(environment: str, records: Sequence[RunRecord]) -> Check:

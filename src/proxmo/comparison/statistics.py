@@ -26,11 +26,13 @@ Strata = Sequence[Floats]
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
+_SAME = 1e-18
+"""Variance of a mean difference below which all differences are one, but for rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its 95 % interval, which is NaN to NaN where one run leaves none."""
+    """A number with its 95 % interval, which is NaN to NaN where the runs leave none."""
 
     value: float
     low: float
@@ -104,7 +106,8 @@ def paired_difference(ours: Strata, theirs: Strata) -> Difference:
     """Mean over environments of the mean difference of the runs with the same seed.
 
     Runs stand in the same order on both sides. The interval is Student's; over several
-    environments with Welch and Satterthwaite's degrees of freedom.
+    environments with Welch and Satterthwaite's degrees of freedom. One pair gives none, nor do
+    two with the same difference, whose spread says nothing.
     """
     pairs = [mine - other for mine, other in zip(ours, theirs, strict=True)]
     runs = sum(map(len, pairs))
@@ -114,8 +117,8 @@ def paired_difference(ours: Strata, theirs: Strata) -> Difference:
     # Variance of the mean over environments, from each one's variance of its mean.
     parts = np.array([d.var(ddof=1) / len(d) for d in pairs]) / len(pairs) ** 2
     variance = float(parts.sum())
-    if variance == 0:  # two equal differences: by chance, as successes are counted, not measured
-        end = mean if mean == 0 or min(map(len, pairs)) > 2 else math.nan
+    if variance < _SAME:  # two equal differences: by chance, as successes are counted
+        end = mean if min(map(len, pairs)) > 2 else math.nan
         return Difference(Estimate(mean, end, end), runs)
     freedom = variance**2 / sum(
         part**2 / (len(d) - 1) for part, d in zip(parts, pairs, strict=True)

@@ -90,7 +90,13 @@ class EnvSpec:
 
         `count` limits how many; None means all (or the environment's own default).
         """
-        return _import(self.tasks)(split, self.data(path), seed, count)
+        data = self.data(path)
+        try:
+            return _import(self.tasks)(split, data, seed, count)
+        except InputError as error:
+            if data == path:
+                raise
+            raise InputError(f"${self.data_variable} is {data!r}: {error}") from None
 
     def make_expert(self, seed: int) -> Expert:
         """A new expert; `seed` varies its choices. Raises `InputError` where there is none."""

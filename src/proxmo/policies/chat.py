@@ -65,21 +65,21 @@ class ChatFormat:
         self.end_ids = self._end_ids(between, end_ids)
         # A sampled turn already ends with the token that `between` begins with.
         closing = self._ids(between)[:1]
-        self._closes_turn = bool(closing) and closing[0] in self.end_ids
+        self._closing = closing[0] if closing and closing[0] in self.end_ids else None
         self._between = between
 
     def opening(self, text: str) -> list[int]:
         """Tokens from the start of the dialogue up to where the first response begins."""
         return self._ids(self._before + text + self._after)
 
-    def following(self, text: str, turn_ended: bool) -> list[int]:
+    def following(self, text: str, last: int | None) -> list[int]:
         """Tokens between one response and the next.
 
-        `turn_ended` says that the response before ended with the end-of-turn token; a
-        response cut for length is closed here.
+        `last` is the last token of the response before, if any was sampled: where that is not
+        the template's end of a turn, as in a response cut for length, the turn is closed here.
         """
         ids = self._ids(self._between + text + self._after_next)
-        return ids[1:] if turn_ended and self._closes_turn else ids
+        return ids[1:] if last is not None and last == self._closing else ids
 
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -106,7 +106,9 @@ class EndpointPolicy:
         self._seeded = True
         """Whether the server takes a seed."""
         self._usable = False
-        """Whether any of its answers had a text."""
+        """Whether any of its answers could be read."""
+        self._unread = ""
+        """What the last one was that could not."""
 
     def open(
         self, rngs: Sequence[np.random.Generator], *, temperature: float, greedy: bool
@@ -145,14 +147,22 @@ class EndpointPolicy:
             while isinstance(first, ExceptionGroup):  # libraries below have groups of their own
                 first = first.exceptions[0]
             raise first from None
+        if tasks and not self._usable:
+            raise ProxmoError(
+                f"endpoint {self.endpoint.url} answers, but never with a text ({self._unread}); "
+                "check that it is a server of chat completions, and that --endpoint ends where "
+                "/chat/completions begins"
+            )
         return [task.result() for task in tasks]
 
     async def _ask_once(
         self, messages: Sequence[Message], seed: int, temperature: float
     ) -> Response:
-        """The answer on record, else the server's, which then is."""
-        if self._journal is None:
-            return await self._ask(messages, seed, temperature)
+        """The answer on record, else the server's, which then is.
+
+        An empty one, which is not put on record, where the server gives none that can be read:
+        another day it may be well again.
+        """
         asked = {
             "url": self.endpoint.url,
             "model": self.endpoint.model,
@@ -161,16 +171,20 @@ class EndpointPolicy:
             "seed": seed,
             "temperature": temperature,
         }
-        found = self._journal.find(asked)
-        if found is not None:
-            return found
-        response = await self._ask(messages, seed, temperature)
-        if response.text or response.stop != "end":  # another day a server may be well again
-            self._journal.keep(asked, response)
-        return response
+        found = None if self._journal is None else self._journal.find(asked)
+        outcome = found or await self._ask(messages, seed, temperature)
+        if isinstance(outcome, _Again):
+            self._unread = outcome.what
+            return Response("", usage=outcome.spent)
+        self._usable = True
+        if self._journal is not None and found is None:
+            self._journal.keep(asked, outcome)
+        return outcome
 
-    async def _ask(self, messages: Sequence[Message], seed: int, temperature: float) -> Response:
-        """The server's answer; an empty one where it gives none that can be read."""
+    async def _ask(
+        self, messages: Sequence[Message], seed: int, temperature: float
+    ) -> Response | _Again:
+        """The server's answer, or what came instead of one that can be read, again and again."""
         jitter = random.Random(seed)
         spent = Usage()
         async with self._turns:
@@ -184,16 +198,9 @@ class EndpointPolicy:
                 # Another seed after nonsense: with the same one it would come again.
                 outcome = await self._try(messages, seed + spent.requests, temperature)
         if isinstance(outcome, Response):
-            self._usable = True
             return replace(outcome, usage=spent + (outcome.usage or Usage()))
-        if outcome.answered and self._usable:
-            return Response("", usage=spent + outcome.spent)
         if outcome.answered:
-            raise ProxmoError(
-                f"endpoint {self.endpoint.url} answers, but never with a text ({outcome.what}); "
-                "check that it is a server of chat completions, and that --endpoint ends where "
-                "/chat/completions begins"
-            )
+            return replace(outcome, spent=spent + outcome.spent)
         raise ProxmoError(
             f"endpoint {self.endpoint.url} gave no answer in {self.endpoint.retries + 1} tries "
             f"({outcome.what}); see whether it is up, and allow fewer requests at once "

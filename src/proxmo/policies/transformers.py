@@ -291,7 +291,7 @@ class _Conversations(_Episodes):
         last = self._last[row]
         if last is None:
             return self._policy.chat.opening(prompt)
-        return self._policy.chat.following(prompt, turn_ended=last.stop == "end")
+        return self._policy.chat.following(prompt, last.response_ids[-1])
 
     def _room(self, row: int, ids: list[int]) -> int:
         """Tokens left for the response to this turn."""
@@ -441,7 +441,7 @@ def load_policy(
         model.to(compute)
     model.to(device).eval()
     settings = prompt_settings(config, Path(source), prompt_tokens)
-    _check_length(config.model, model.config, settings)
+    settings = _within_positions(config.model, model.config, settings, config.max_prompt_tokens)
     trained = trainable or model.dtype == torch.float32
     mixed = compute if trained and compute != torch.float32 else None
     return TransformersPolicy(model, tokenizer, settings, mixed)
@@ -513,18 +513,27 @@ def _generation_ends(model: Any) -> list[int]:
     return [ends] if isinstance(ends, int) else list(ends)
 
 
-def _check_length(name: str, config: Any, settings: PromptSettings) -> None:
-    """Refuse prompts longer than the model has positions for."""
+def _within_positions(
+    name: str, config: Any, settings: PromptSettings, given: int | None
+) -> PromptSettings:
+    """Prompts no longer than the model has positions for; refused where they were asked for."""
     limit = getattr(config.get_text_config(), "max_position_embeddings", None)
-    longest = settings.max_prompt_tokens
+    if limit is None:
+        return settings
     if settings.context == "window":
-        longest += settings.max_response_tokens
-    if limit is not None and longest > limit:
-        response = settings.max_response_tokens if settings.context == "window" else 0
+        limit -= settings.max_response_tokens
+    if settings.max_prompt_tokens <= limit:
+        return settings
+    if given is not None or limit < 1:
         raise InputError(
-            f"model {name!r} reads at most {limit} tokens, and prompt and response may have "
-            f"{longest}; lower max_prompt_tokens to {max(1, limit - response)} or less"
+            f"model {name!r} has no positions for prompts of {settings.max_prompt_tokens} tokens "
+            f"and responses of {settings.max_response_tokens}; lower max_prompt_tokens to {limit} "
+            "or less"
+            if limit >= 1
+            else f"model {name!r} has no positions for responses of "
+            f"{settings.max_response_tokens} tokens; lower max_response_tokens"
         )
+    return replace(settings, max_prompt_tokens=limit)
 
 
 def _require_full_attention(config: Any, longest: int) -> None:

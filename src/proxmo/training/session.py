@@ -133,7 +133,8 @@ class Session:
         self.run = found or self._new_folder()
         if self.accelerator.is_main_process:
             self.run.write_config(config)  # first: a folder with settings can be resumed
-            self.run.write_digest(weights)
+            if not found_checkpoints(self.run.checkpoints):  # it starts now, from these
+                self.run.write_digest(weights)
             if config.policy.model == BUILTIN and not self.run.start.exists():
                 with whole(self.run.start) as path:
                     shutil.copytree(source, path)

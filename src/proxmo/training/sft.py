@@ -117,7 +117,7 @@ def tokenized(policy: TransformersPolicy, turns: Sequence[Turn], name: str) -> T
         elif not steps:
             ids = chat.opening(prompter.opening(turn.goal, turn.observation, ()))
         else:
-            ids = chat.following(prompter.following(turn.observation, ()), turn_ended=True)
+            ids = chat.following(prompter.following(turn.observation, ()), end)
         answer = prompter.response("", turn.action, turn.observation)
         said = [*policy.tokenizer(answer, add_special_tokens=False)["input_ids"], end]
         steps.append(
@@ -384,8 +384,9 @@ def _check_folder(folder: Path, recipe: Recipe) -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     if not has_recipe(folder):
+        what = "a model" if (folder / "config.json").is_file() else "something else"
         raise InputError(
-            f"--out {folder} holds something else than a policy that `proxmo sft` made; give "
+            f"--out {folder} holds {what}, and no record of `proxmo sft` having made it; give "
             "another folder"
         )
     change = made_otherwise(folder, recipe)

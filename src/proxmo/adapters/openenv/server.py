@@ -12,7 +12,6 @@ from openenv.core.env_server.http_server import create_fastapi_app
 from openenv.core.env_server.interfaces import Environment
 from openenv.core.env_server.types import (
     Action,
-    ConcurrencyConfig,
     EnvironmentMetadata,
     Observation,
     State,
@@ -25,8 +24,6 @@ from proxmo.errors import InputError
 
 RANGE = 10_000
 """Most tasks that one request lists."""
-IDLE_SECONDS = 3600.0
-"""How long a session may be silent."""
 
 
 class TextAction(Action):
@@ -205,15 +202,13 @@ def make_app(
     """The FastAPI application: OpenEnv's routes, and its WebSocket at /ws.
 
     At most `max_sessions` sessions are open at once; one more is refused with OpenEnv's
-    code CAPACITY_REACHED. A session that is silent for an hour is ended: one that was opened over
-    OpenEnv's /mcp has no connection whose end would tell.
+    code CAPACITY_REACHED. One that was opened over HTTP, at /mcp, lasts until it is closed there:
+    it has no connection whose end would tell.
     """
     return create_fastapi_app(
         partial(ServedEnvironment, spec, tasks, max_steps),
         TextAction,
         TextObservation,
-        concurrency_config=ConcurrencyConfig(
-            max_concurrent_envs=max_sessions, session_timeout=IDLE_SECONDS
-        ),
+        max_concurrent_envs=max_sessions,
         env_name=spec.name,
     )

@@ -116,17 +116,17 @@ class ProxMOExp(BasePPOExp):
 
 def check_config(cfg: Any) -> None:
     """Refuse what credit by turns cannot work with, naming the setting and the way out."""
-    wanted = [
-        ("generator.step_wise_trajectories", cfg.generator.step_wise_trajectories, True),
-        ("generator.merge_stepwise_output", cfg.generator.merge_stepwise_output, False),
-        ("trainer.algorithm.use_kl_in_reward", cfg.trainer.algorithm.use_kl_in_reward, False),
-    ]
     sampling = cfg.trainer.algorithm.dynamic_sampling.type
     if sampling is not None:
         raise InputError(
             f"trainer.algorithm.dynamic_sampling.type is {sampling!r}, which takes the turns of a "
             "trajectory for trajectories; credit by turns needs it to be null"
         )
+    wanted = [
+        ("generator.step_wise_trajectories", cfg.generator.step_wise_trajectories, True),
+        ("generator.merge_stepwise_output", cfg.generator.merge_stepwise_output, False),
+        ("trainer.algorithm.use_kl_in_reward", cfg.trainer.algorithm.use_kl_in_reward, False),
+    ]
     for name, value, needed in wanted:
         if bool(value) is not needed:
             raise InputError(

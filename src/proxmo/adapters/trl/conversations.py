@@ -44,8 +44,8 @@ class Conversation:
     """As the generator reported them; 0 for the environment's tokens; all 0 if it does not."""
     turns: list[int] = field(default_factory=list)
     """Number of sampled tokens of each turn."""
-    turn_ended: bool = True
-    """Whether the last response ended by itself."""
+    last: int | None = None
+    """Last token of the last response, if any was sampled."""
     full: bool = False
     """Whether it ended because `max_completion_length` left no room for a response."""
 
@@ -115,7 +115,7 @@ class ConversationPolicy:
         if not row.turns:
             row.hear(text, self.chat.opening(text))
             return min(self.max_response_tokens, self.max_completion_length)
-        ids = self.chat.following(text, turn_ended=row.turn_ended)
+        ids = self.chat.following(text, row.last)
         left = self.max_completion_length - len(row.completion_ids)
         row.full = len(ids) >= left
         # A conversation that is cut ends where the limit is, and so counts as cut in TRL.
@@ -129,9 +129,9 @@ class ConversationPolicy:
         text = self.chat.tokenizer.decode(
             [token for token in ids if token not in end_ids], skip_special_tokens=False
         )
-        row.turn_ended = bool(ids) and ids[-1] in end_ids
+        row.last = ids[-1] if ids else None
         row.say(text, ids, logprobs)
-        return Response(text, stop="end" if row.turn_ended else "length")
+        return Response(text, stop="end" if row.last in end_ids else "length")
 
 
 def never_started(filler: int) -> Conversation:

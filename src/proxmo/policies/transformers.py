@@ -524,14 +524,15 @@ def _within_positions(
         limit -= settings.max_response_tokens
     if settings.max_prompt_tokens <= limit:
         return settings
-    if given is not None or limit < 1:
+    lacks = f"model {name!r} has no positions for"
+    if limit < 1:
         raise InputError(
-            f"model {name!r} has no positions for prompts of {settings.max_prompt_tokens} tokens "
-            f"and responses of {settings.max_response_tokens}; lower max_prompt_tokens to {limit} "
-            "or less"
-            if limit >= 1
-            else f"model {name!r} has no positions for responses of "
-            f"{settings.max_response_tokens} tokens; lower max_response_tokens"
+            f"{lacks} responses of {settings.max_response_tokens} tokens; lower max_response_tokens"
+        )
+    if given is not None:
+        raise InputError(
+            f"{lacks} prompts of {given} tokens and responses of {settings.max_response_tokens}; "
+            f"lower max_prompt_tokens to {limit} or less"
         )
     return replace(settings, max_prompt_tokens=limit)
 

@@ -92,11 +92,11 @@ def _load_tasks(env: str, split: str, path: str, seed: int, count: int) -> TaskS
         return _loaded(env, split, path, seed, count)
 
 
-def _fingerprint(tasks: TaskSet) -> str:
-    """What tells these tasks from others of the same ids, where they can say."""
-    return str(getattr(tasks, "fingerprint", ""))
-
-
 @lru_cache(maxsize=8)
 def _loaded(env: str, split: str, path: str, seed: int, count: int) -> TaskSet:
     return registry.get(env).load_tasks(split, path or None, seed, count or None)
+
+
+def _fingerprint(tasks: TaskSet) -> str:
+    """What tells these tasks from others of the same ids, where they can say."""
+    return str(getattr(tasks, "fingerprint", ""))

@@ -35,7 +35,7 @@ class ServeOptions:
     count: Annotated[int, Field(ge=1)] | None = None
     """Tasks of each split, at least 1; the environment's own default otherwise."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of generated tasks."""
+    """Seed of generated tasks, at least 0."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Steps after which an episode is cut off, at least 1."""
     max_sessions: Annotated[int, Field(ge=1)] = 256

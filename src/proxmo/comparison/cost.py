@@ -69,8 +69,7 @@ def _core_hours(plan: Plan, runs: Sequence[Run], episodes: Mapping[str, int]) ->
     """What so many episodes per run take the built-in policy; None where that is not known."""
     seconds = 0.0
     for run in runs:
-        builtin = run.config.policy.model == str(plan.builtin_model(run.environment))
-        if not builtin or run.config.env.name not in BUILTIN_CORE_SECONDS:
+        if not plan.starts_from_builtin(run) or run.config.env.name not in BUILTIN_CORE_SECONDS:
             return None
         seconds += episodes[run.name] * BUILTIN_CORE_SECONDS[run.config.env.name]
     return seconds / 3600

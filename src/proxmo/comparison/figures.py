@@ -86,17 +86,16 @@ def figures_of(results: Results, environment: str) -> list[Figure]:
             lambda width: _types(results, environment, [COLD_START, *main], width),
         )
     )
-    taken_apart = [name for name in ("proxmo", "grpo") if name in names] + ablated
-    if ablated and results.shared(environment, taken_apart):
+    whole_method = [name for name in ("proxmo", "grpo") if name in names]
+    taken_apart = results.shared(environment, [*whole_method, *ablated]) if ablated else {}
+    if taken_apart:
         figures.append(
             Figure(
                 f"ablation-{environment}",
                 "Ablation",
                 "ProxMO, and what is left of it without one level or both, over the seeds that "
                 "all of these were run with.",
-                lambda width: _final(
-                    results, SUCCESS, results.shared(environment, taken_apart), width
-                ),
+                lambda width: _final(results, SUCCESS, taken_apart, width),
             )
         )
     figures += [
@@ -320,16 +319,18 @@ def _sensitivity(results: Results, environment: str, sweep: Sweep, width: float)
     canvas, axes = _canvas(width, 0.45 if width == WIDE else 0.75)
     # A point that is a variant of its own may have more seeds than the others.
     runs = results.shared(environment, [name for _, name in sweep.points])
-    places = [place for place, (_, name) in enumerate(sweep.points) if name in runs]
+    points = [(place, runs[name]) for place, (_, name) in enumerate(sweep.points) if name in runs]
     values = []
-    for place in places:
-        scores = SUCCESS.final(runs[sweep.points[place][1]])
+    for place, records in points:
+        scores = SUCCESS.final(records)
         estimate = aggregate([scores])
         values.append(estimate.value)
         axes.plot([place + 0.08] * len(scores), scores, "o", color=COLOURS[0], alpha=0.4, ms=4)
         if estimate.low <= estimate.high:
             axes.plot([place] * 2, [estimate.low, estimate.high], color=COLOURS[0], linewidth=3)
-    axes.plot(places, values, "o-", color=COLOURS[0], linewidth=1.2, markersize=8)
+    axes.plot(
+        [place for place, _ in points], values, "o-", color=COLOURS[0], linewidth=1.2, markersize=8
+    )
     axes.set_xticks(range(len(sweep.points)), [str(value) for value, _ in sweep.points])
     axes.set_xlim(-0.5, len(sweep.points) - 0.5)
     axes.set_xlabel(sweep.setting)

@@ -41,7 +41,7 @@ def jobs_of(plan: Plan) -> list[Job]:
     jobs = []
     for run in plan.cold_starts:
         model = plan.builtin_model(run.environment)
-        builtin = run.config.policy.model == str(model)
+        builtin = plan.starts_from_builtin(run)
         name = f"{run.environment}/{COLD_START}/policy"
         if builtin and name not in [job.name for job in jobs]:
             jobs.append(_policy_job(name, model, run.config, plan.sft))
@@ -57,9 +57,8 @@ def jobs_of(plan: Plan) -> list[Job]:
 def check_folders(plan: Plan) -> None:
     """Refuse a plan that asks for another policy to start from, or runs on disk to go on with
     other settings."""
-    for run in plan.cold_starts:
-        model = plan.builtin_model(run.environment)
-        env = run.config.env
+    for run in {run.environment: run for run in plan.cold_starts}.values():
+        model, env = plan.builtin_model(run.environment), run.config.env
         recipe = recipe_of(registry.get(env.name), env.data, plan.sft, env.max_steps)
         change = made_otherwise(model, recipe)
         if change is not None:
@@ -73,7 +72,7 @@ def check_folders(plan: Plan) -> None:
         if not file.is_file():
             continue
         before = load_config(file)
-        if run.config.policy.model == str(plan.builtin_model(run.environment)):
+        if plan.starts_from_builtin(run):
             before = _where_it_is_now(before, plan.builtin_model(run.environment))
         change = changed_setting(before, run.config)
         if change is not None:

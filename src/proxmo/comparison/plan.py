@@ -99,6 +99,10 @@ class Plan:
         """Where the built-in policy of an environment is, if it starts from one."""
         return self.out / environment / COLD_START / "policy"
 
+    def starts_from_builtin(self, run: Run) -> bool:
+        """Whether a run starts from the built-in policy that the comparison makes."""
+        return run.config.policy.model == str(self.builtin_model(run.environment))
+
 
 def load_plan(path: Path, out: Path | None = None) -> Plan:
     """The plan of a comparison's file, or of a comparison's folder.

@@ -136,10 +136,10 @@ class Results:
         self, environment: str, ours: str, theirs: str, measure: Measure = SUCCESS
     ) -> tuple[Floats, Floats]:
         """How two variants ended, over the seeds that both have."""
-        mine = {r.run.seed: measure.of(r.last) for r in self.of(environment, ours)}
-        other = {r.run.seed: measure.of(r.last) for r in self.of(environment, theirs)}
-        seeds = [seed for seed in mine if seed in other]
-        return np.array([mine[s] for s in seeds]), np.array([other[s] for s in seeds])
+        both = self.shared(environment, [ours, theirs])
+        if ours not in both or theirs not in both:
+            return np.array([]), np.array([])
+        return measure.final(both[ours]), measure.final(both[theirs])
 
 
 def trajectory_file(run: Run, update: int) -> Any:

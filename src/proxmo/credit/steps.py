@@ -267,7 +267,8 @@ def _first_rows(ids: Ints, count: int) -> Ints:
 def _objects(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.object_]:
     """An object array of the values themselves, also when they are tuples."""
     # Arrays and tensors hand out Python's own values, which hash alike when equal.
-    listed = list(_listed(values))
+    listed = _listed(values)
+    listed = listed if isinstance(listed, list) else list(listed)
     return np.fromiter(listed, dtype=object, count=len(listed))
 
 

@@ -10,12 +10,7 @@ from typing import Any
 from fastapi import HTTPException
 from openenv.core.env_server.http_server import create_fastapi_app
 from openenv.core.env_server.interfaces import Environment
-from openenv.core.env_server.types import (
-    Action,
-    EnvironmentMetadata,
-    Observation,
-    State,
-)
+from openenv.core.env_server.types import Action, EnvironmentMetadata, Observation, State
 from pydantic import Field
 
 from proxmo.envs.base import Info, Task, TaskSet

@@ -8,10 +8,10 @@ import os
 import re
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, overload
 
@@ -186,12 +186,12 @@ def load_games(path: str | os.PathLike[str] | Iterable[Game], split: str | None 
         name = "the given games"
     if not found:
         raise InputError(f"no games ({GAME_FILE}) in {name}. {HOW_TO_GET}")
-    for game, following in pairwise(sorted(found, key=lambda game: game.game_id)):
-        if game.game_id == following.game_id:
-            raise InputError(
-                f"two games in {name} are called {game.game_id!r}, as in two copies of the data; "
-                "give the folder or archive of one"
-            )
+    [(game_id, times)] = Counter(game.game_id for game in found).most_common(1)
+    if times > 1:
+        raise InputError(
+            f"two games in {name} are called {game_id!r}, as in two copies of the data; give the "
+            "folder or archive of one"
+        )
     if split is None:
         return Games(found)
     if split == "valid" and all(game.split != "valid" for game in found):

@@ -384,7 +384,7 @@ def _check_folder(folder: Path, recipe: Recipe) -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     if not has_recipe(folder):
-        what = "a model" if (folder / "config.json").is_file() else "something else"
+        what = "a model" if (folder / "config.json").is_file() else "other files"
         raise InputError(
             f"--out {folder} holds {what}, and no record of `proxmo sft` having made it; give "
             "another folder"

@@ -24,9 +24,9 @@ from transformers import TrainerCallback
 from trl.trainer.grpo_config import GRPOConfig
 
 from proxmo.adapters.trl import ProxMOTrainer
+from proxmo.cold_start.model import make_model, train_tokenizer
 from proxmo.envs.alfworld.env import AlfworldEnv
 from proxmo.envs.alfworld.tasks import load_tasks
-from proxmo.policies.builtin import make_model, train_tokenizer
 
 TASKS, GROUP = 16, 8
 

@@ -29,9 +29,9 @@ from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
 from proxmo.adapters.tasks import make_env, place_tasks
 from proxmo.adapters.verl.columns import COLUMN, row_column
+from proxmo.episodes.play import rollout
 from proxmo.policies.scripted import ScriptedPolicy
 from proxmo.prompts import Prompter
-from proxmo.rollout import rollout
 
 
 def config_for(*overrides: str) -> Any:

@@ -20,13 +20,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from proxmo.cold_start.model import make_model, train_tokenizer
+from proxmo.cold_start.sft import Turn, demonstrate, tokenized
 from proxmo.config import PolicyConfig
 from proxmo.envs import registry
-from proxmo.policies.builtin import make_model, train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
-from proxmo.training.batch import micro_batches, rows_of
 from proxmo.training.loss import response_logprobs
-from proxmo.training.sft import Turn, demonstrate, tokenized
+from proxmo.training.rows import micro_batches, rows_of
 from proxmo.training.update import MICRO_BATCH_TOKENS
 from proxmo.types import Context
 

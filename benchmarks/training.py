@@ -27,15 +27,16 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from proxmo.cold_start.model import make_model, train_tokenizer
+from proxmo.cold_start.sft import demonstrate
 from proxmo.config import OptimConfig, PolicyConfig
 from proxmo.credit import CREDIT, Steps
 from proxmo.envs import registry
 from proxmo.envs.base import Task
-from proxmo.policies.builtin import make_model, train_tokenizer
+from proxmo.envs.spec import EnvSpec
+from proxmo.episodes.play import rollout
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, fast_dtype, load_policy
-from proxmo.rollout import rollout
-from proxmo.training.batch import rows_of
-from proxmo.training.sft import demonstrate
+from proxmo.training.rows import rows_of
 from proxmo.training.update import update_policy
 from proxmo.types import Trajectory
 
@@ -118,7 +119,7 @@ def main() -> None:
     _compared(rows)
 
 
-def _untrained(spec: registry.EnvSpec, tasks: list[Task], folder: Path) -> str:
+def _untrained(spec: EnvSpec, tasks: list[Task], folder: Path) -> str:
     turns = [turn for episode in demonstrate(spec, tasks, seed=0) for turn in episode]
     tokenizer = train_tokenizer(
         [text for turn in turns for text in (turn.observation, turn.action)]
@@ -128,7 +129,7 @@ def _untrained(spec: registry.EnvSpec, tasks: list[Task], folder: Path) -> str:
     return str(folder)
 
 
-def _prompts(spec: registry.EnvSpec, tasks: list[Task]) -> list[Task]:
+def _prompts(spec: EnvSpec, tasks: list[Task]) -> list[Task]:
     env = spec.make()
     texts = [env.reset(seed=0, options=task.options)[0] for task in tasks]
     return [Task(f"prompt-{number}", "", {"text": text}) for number, text in enumerate(texts)]
@@ -183,9 +184,7 @@ def _timed_policy(config: PolicyConfig, clock: Clock) -> TransformersPolicy:
     return policy
 
 
-def _taken_apart(
-    model: str, spec: registry.EnvSpec, tasks: list[Task], options: argparse.Namespace
-) -> None:
+def _taken_apart(model: str, spec: EnvSpec, tasks: list[Task], options: argparse.Namespace) -> None:
     clock = Clock()
     policy = _timed_policy(PolicyConfig(model=model), clock)
     began = time.perf_counter()

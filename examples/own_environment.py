@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from proxmo.envs.base import Info, Task
-from proxmo.envs.registry import EnvSpec
+from proxmo.envs.spec import EnvSpec
 
 SPEC = EnvSpec(
     "cat",

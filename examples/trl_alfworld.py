@@ -14,9 +14,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from trl.trainer.grpo_config import GRPOConfig
 
 from proxmo.adapters.trl import ProxMOTrainer
+from proxmo.cold_start.model import train_tokenizer
 from proxmo.envs.alfworld.env import AlfworldEnv
 from proxmo.envs.alfworld.tasks import load_tasks
-from proxmo.policies.builtin import train_tokenizer
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "proxmo"
 
 BASE = {"types", "errors"}
-ACTING = BASE | {"config", "envs", "prompts", "policies", "rollout"}
+ACTING = BASE | {"config", "envs", "prompts", "policies", "episodes"}
 MAY_IMPORT = {
     "types": set(),
     "errors": set(),
@@ -19,19 +19,30 @@ MAY_IMPORT = {
     "envs": BASE | {"files"},
     "prompts": BASE,
     "policies": BASE | {"config", "files", "prompts"},
-    "rollout": BASE | {"envs", "policies"},
+    "episodes": BASE | {"envs", "prompts", "policies"},
     # Adopted without the rest: it knows the record of an episode and nothing else.
     "credit": BASE,
     # Evaluation is handed to the trainer by whoever starts it.
-    "training": ACTING | {"credit", "files", "proxmo"},
+    "loss": set(),
+    "cold_start": ACTING | {"files", "proxmo"},
+    "training": ACTING | {"loss", "cold_start", "credit", "files", "proxmo"},
     "evaluation": ACTING,
     # Other people's trainers in the place of ours: they never see it.
-    "adapters": BASE | {"envs", "prompts", "policies", "rollout", "credit"},
+    "adapters": BASE | {"envs", "prompts", "policies", "episodes", "credit"},
     # Reads the files that runs leave; trains nothing itself.
-    "comparison": ACTING | {"credit", "files", "training", "evaluation"},
-    "progress": ACTING | {"training"},
+    "comparison": ACTING | {"cold_start", "credit", "files", "training", "evaluation"},
+    "progress": ACTING | {"cold_start", "training"},
     "commands": ACTING
-    | {"adapters", "credit", "files", "training", "evaluation", "comparison", "progress"},
+    | {
+        "adapters",
+        "cold_start",
+        "credit",
+        "files",
+        "training",
+        "evaluation",
+        "comparison",
+        "progress",
+    },
     # Commands are named as text and imported when they run.
     "cli": {"errors"},
     "__main__": {"cli"},
@@ -47,7 +58,8 @@ NEEDS = {
     "prompts": set(),
     "credit": {"numpy", "scipy", "sklearn"},
     "envs": {"numpy", "gymnasium", "rapidfuzz", "regex", "spacy"},  # WebShop: its extras
-    "rollout": {"numpy"},
+    "loss": {"torch"},
+    "episodes": {"numpy"},
     "proxmo": set(),
 }
 """Part -> packages that it may import; a part that is not named may import any."""
@@ -115,11 +127,11 @@ def test_a_wrong_import_would_be_noticed(tmp_path, monkeypatch):
     path = tmp_path / "credit" / "bad.py"
     path.parent.mkdir()
     path.write_text(
-        "from proxmo import training\nfrom ..rollout import rollout\nimport torch.nn as nn\n"
+        "from proxmo import training\nfrom ..episodes import play\nimport torch.nn as nn\n"
     )
     assert {module for _, module in imports(path)} == {
         "proxmo.training",
-        "proxmo.rollout",
+        "proxmo.episodes",
         "torch.nn",
     }
     with pytest.raises(AssertionError, match="credit must not import"):

@@ -17,8 +17,8 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from proxmo.rollout import Progress as RolloutProgress
-    from proxmo.training.sft import SftProgress
+    from proxmo.cold_start.sft import SftProgress
+    from proxmo.episodes.play import Progress as RolloutProgress
 
 
 class Bars:

@@ -1,6 +1,6 @@
 """The record of what an agent did: steps and trajectories.
 
-Written by `proxmo.rollout`, read by everything after it. Plain data: no torch, no I/O.
+Written by `proxmo.episodes.play`, read by everything after it. Plain data: no torch, no I/O.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ from proxmo.adapters.openenv.server import ServedEnvironment
 from proxmo.commands.serve import MESSAGE_BYTES, _listen
 from proxmo.envs import registry
 from proxmo.envs.base import TextEnv
+from proxmo.episodes.play import rollout
 from proxmo.errors import InputError, ProxmoError
 from proxmo.policies.base import Response
 from proxmo.prompts import Prompter
-from proxmo.rollout import rollout
 from proxmo.types import Context
 
 ALFWORLD = registry.get("alfworld")

@@ -7,6 +7,7 @@ import numpy as np
 
 from proxmo.envs import registry
 from proxmo.envs.base import Task
+from proxmo.envs.spec import EnvSpec
 
 COLOURS = ("red", "green", "blue")
 
@@ -54,9 +55,7 @@ def load_toy_tasks(split, path, seed, count):
 
 def register_toy():
     if "colours" not in registry.names():
-        registry.register(
-            registry.EnvSpec("colours", env="toy_env:ToyEnv", tasks="toy_env:load_toy_tasks")
-        )
+        registry.register(EnvSpec("colours", env="toy_env:ToyEnv", tasks="toy_env:load_toy_tasks"))
 
 
 class Script:

@@ -8,7 +8,7 @@ from proxmo.credit import Steps
 from proxmo.evaluation.evaluate import summarize
 from proxmo.training.estimator import make_estimator
 from proxmo.training.metrics import rollout_metrics
-from proxmo.training.records import RunFolder
+from proxmo.training.run_folder import RunFolder
 from proxmo.types import Step, Trajectory
 
 NASTY = "<script>document.title = 'stolen'</script><img src=x onerror=\"document.title='stolen'\">"

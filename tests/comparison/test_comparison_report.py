@@ -17,7 +17,7 @@ from proxmo.comparison.plan import load_plan
 from proxmo.comparison.report import write_report
 from proxmo.comparison.results import SCORE, Results, fairness_checks, trajectory_file
 from proxmo.comparison.tables import Table, differences_table, final_table, types_table
-from proxmo.training.records import RunFolder
+from proxmo.training.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ def test_all_runs_of_a_seed_share_everything_but_credit(planned):
     assert (grpo.env, grpo.policy, grpo.rollout, grpo.optim) == (
         proxmo.env,
         proxmo.policy,
-        proxmo.rollout,
+        proxmo.episodes.play,
         proxmo.optim,
     )
     assert grpo.run.seed == proxmo.run.seed == 0

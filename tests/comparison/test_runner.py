@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from proxmo.cold_start.recipe import recipe_of, write_recipe
 from proxmo.commands import compare
 from proxmo.comparison.jobs import jobs_of
 from proxmo.comparison.plan import load_plan
@@ -18,7 +19,6 @@ from proxmo.comparison.runner import run_jobs, threads_for
 from proxmo.config import SftConfig, load_config
 from proxmo.envs import registry
 from proxmo.errors import InputError, ProxmoError
-from proxmo.training.recipe import recipe_of, write_recipe
 
 FAKE = Path(__file__).parent / "fake_proxmo.py"
 FILE = """

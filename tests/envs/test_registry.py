@@ -6,11 +6,11 @@ from importlib import metadata
 import pytest
 
 from proxmo.envs import registry
-from proxmo.envs.registry import EnvSpec
+from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError
 
 TOY = """
-from proxmo.envs.registry import EnvSpec
+from proxmo.envs.spec import EnvSpec
 SPEC = EnvSpec("toy", env="toys:Toy", tasks="toys:load_tasks", max_steps=7, data_variable="TOYS")
 class Toy:
     def __init__(self, max_steps, loud=False):

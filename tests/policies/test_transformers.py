@@ -18,13 +18,13 @@ from transformers import (
     MistralConfig,
 )
 
+from proxmo.cold_start.model import train_tokenizer
 from proxmo.config import PolicyConfig
 from proxmo.envs import registry
 from proxmo.errors import InputError
 from proxmo.evaluation.prompting.examples import Example, Turn
 from proxmo.evaluation.prompting.trials import prompt
 from proxmo.evaluation.tasks import sample_tasks
-from proxmo.policies.builtin import train_tokenizer
 from proxmo.policies.chat import ChatFormat
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
 from proxmo.prompts import Prompter

@@ -4,7 +4,7 @@ import pytest
 import torch
 from toy import evaluate_toy, save_tiny_model, toy_config
 
-from proxmo.training.trainer import train
+from proxmo.training.loop import train
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from proxmo.training.batch import Row, micro_batches, pad, rows_of
 from proxmo.training.loss import k3_kl, ppo_clip, response_logprobs
+from proxmo.training.rows import Row, micro_batches, pad, rows_of
 from proxmo.types import Step, Trajectory
 
 

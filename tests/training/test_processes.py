@@ -14,7 +14,7 @@ from toy import evaluate_toy, register, toy_config
 
 from proxmo.config import TrainConfig, config_dict, load_config
 from proxmo.training import update
-from proxmo.training.trainer import train
+from proxmo.training.loop import train
 
 COMPARED = ("optim/grad_norm", "optim/loss", "optim/kl", "rollout/success_rate")
 

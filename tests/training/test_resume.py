@@ -15,8 +15,8 @@ from toy import Slayer, evaluate_toy, run_until_killed, toy_config
 from proxmo.config import PolicyConfig, load_config
 from proxmo.errors import InputError
 from proxmo.policies.transformers import load_policy
+from proxmo.training.loop import train
 from proxmo.training.session import Reporter
-from proxmo.training.trainer import train
 
 
 @pytest.fixture(scope="module")

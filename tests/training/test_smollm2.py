@@ -9,7 +9,7 @@ import pytest
 
 from proxmo.config import PolicyConfig, parse_config
 from proxmo.policies.transformers import load_policy
-from proxmo.training.trainer import train
+from proxmo.training.loop import train
 
 
 @pytest.fixture(scope="module")

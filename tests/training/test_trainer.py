@@ -15,8 +15,8 @@ from proxmo.envs import registry
 from proxmo.envs.webshop import WebShopEnv
 from proxmo.errors import InputError, ProxmoError
 from proxmo.training import checkpoint
+from proxmo.training.loop import draw_tasks, make_estimator, rollout_seed, train
 from proxmo.training.session import Reporter, Session
-from proxmo.training.trainer import draw_tasks, make_estimator, rollout_seed, train
 
 
 class At(Reporter):

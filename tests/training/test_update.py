@@ -11,9 +11,9 @@ from toy import ToyEnv, ToyTasks
 
 from proxmo.config import OptimConfig, PolicyConfig
 from proxmo.credit import ProxMO, Steps
+from proxmo.episodes.play import rollout
 from proxmo.policies.transformers import load_policy
-from proxmo.rollout import rollout
-from proxmo.training.batch import rows_of
+from proxmo.training.rows import rows_of
 from proxmo.training.update import update_policy
 
 

@@ -7,15 +7,16 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from proxmo.cold_start.model import train_tokenizer
+from proxmo.cold_start.sft import Turn, fine_tune, lesson
 from proxmo.config import SftConfig, TrainConfig, parse_config
 from proxmo.envs import registry
 from proxmo.envs.base import Task
+from proxmo.envs.spec import EnvSpec
 from proxmo.evaluation.evaluate import evaluate
-from proxmo.policies.builtin import train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy
+from proxmo.training.loop import train
 from proxmo.training.session import Reporter
-from proxmo.training.sft import Turn, fine_tune, lesson
-from proxmo.training.trainer import train
 from proxmo.types import Context
 
 WORDS = ("red", "green", "blue")
@@ -80,7 +81,7 @@ def load_toy_tasks(split, path, seed, count):
 def register():
     if "toy" not in registry.names():
         registry.register(
-            registry.EnvSpec("toy", f"{__name__}:ToyEnv", f"{__name__}:load_toy_tasks", max_steps=2)
+            EnvSpec("toy", f"{__name__}:ToyEnv", f"{__name__}:load_toy_tasks", max_steps=2)
         )
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from proxmo.comparison.jobs import Job, updates_made
 from proxmo.comparison.runner import Status
-from proxmo.training.records import RunFolder
+from proxmo.training.run_folder import RunFolder
 
 
 class Board:

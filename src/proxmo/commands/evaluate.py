@@ -18,7 +18,7 @@ from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
 from proxmo.config import BUILTIN, PolicyConfig, SftConfig
 from proxmo.envs import registry
-from proxmo.envs.registry import EnvSpec
+from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError, ProxmoError
 from proxmo.evaluation.tasks import sample_tasks
 from proxmo.policies.journal import Journal
@@ -26,10 +26,10 @@ from proxmo.progress import Bars
 from proxmo.prompts import Prompter
 
 if TYPE_CHECKING:
+    from proxmo.episodes.play import Progress
     from proxmo.evaluation.prompting.examples import Example
     from proxmo.evaluation.prompting.trials import Prompted
     from proxmo.policies.base import Policy
-    from proxmo.rollout import Progress
 
 _DECODING = create_mutex_group(required=False, title="decoding")
 TRIALS = 3
@@ -257,7 +257,7 @@ def _policy(
 def _policy_config(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> PolicyConfig:
     model = options.model
     if model == BUILTIN:
-        from proxmo.training.sft import cold_start
+        from proxmo.cold_start.sft import cold_start
 
         model = str(cold_start(spec, options.data, SftConfig(), report=bars.cold_start))
     return PolicyConfig(

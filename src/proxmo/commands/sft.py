@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     """Make the policy, or find it where it was made before, and say where it is."""
     options = parse_options(SftOptions, arguments, prog="proxmo sft", default=SftOptions())
     spec = registry.get(options.env)
-    from proxmo.training.sft import cold_start  # seconds of imports, torch among them
+    from proxmo.cold_start.sft import cold_start  # seconds of imports, torch among them
 
     console = make_console()
     with Bars(console) as bars:

@@ -18,11 +18,11 @@ from proxmo.config import TrainConfig, load_config
 from proxmo.envs import registry
 from proxmo.errors import InputError
 from proxmo.evaluation.tasks import sample_tasks
-from proxmo.training.records import config_file
+from proxmo.training.run_folder import config_file
 
 if TYPE_CHECKING:
+    from proxmo.episodes.play import Progress
     from proxmo.policies.base import Policy
-    from proxmo.rollout import Progress
 
 CURVE_FILE = "learning_curve.png"
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     # Seconds of imports, torch among them: only once the options are right.
     from proxmo.commands.watch import Watcher, show_result
     from proxmo.progress import Bars
-    from proxmo.training.trainer import train
+    from proxmo.training.loop import train
 
     # Of several processes that train together, the first one speaks.
     first = os.environ.get("RANK", "0") == "0"

@@ -8,15 +8,15 @@ from typing import Any
 
 from rich.console import Console
 
+from proxmo.cold_start.sft import SftProgress
 from proxmo.config import EnvConfig, TrainConfig
+from proxmo.episodes.play import Progress
 from proxmo.evaluation.curve import CurvePoint, plot_learning_curve
 from proxmo.evaluation.evaluate import Evaluation
 from proxmo.evaluation.report import comparison_table, evaluation_table
 from proxmo.progress import Bars
-from proxmo.rollout import Progress
+from proxmo.training.loop import RunResult
 from proxmo.training.session import Reporter
-from proxmo.training.sft import SftProgress
-from proxmo.training.trainer import RunResult
 
 _ROLLOUT, _LOSS, _EVALUATION = "rollout", "policy update", "evaluation on unseen tasks"
 

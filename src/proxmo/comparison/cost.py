@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from proxmo.comparison.jobs import is_finished, updates_made
 from proxmo.comparison.plan import Plan, Run, episodes_per_update
 from proxmo.envs import registry
-from proxmo.training.records import RunFolder
+from proxmo.training.run_folder import RunFolder
 
 BUILTIN_CORE_SECONDS = {"alfworld": 0.15, "webshop": 0.45}
 """Environment -> core-seconds that an episode costs the built-in policy, learning included: updates

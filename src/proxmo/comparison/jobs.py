@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proxmo.cold_start.recipe import made_otherwise, recipe_of
 from proxmo.comparison.file import COLD_START
 from proxmo.comparison.plan import Plan, Run
 from proxmo.config import SftConfig, TrainConfig, load_config
 from proxmo.envs import registry
 from proxmo.errors import InputError
 from proxmo.files import write_text
-from proxmo.training.recipe import made_otherwise, recipe_of
-from proxmo.training.records import RunFolder, changed_setting
+from proxmo.training.run_folder import RunFolder, changed_setting
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from proxmo.comparison.jobs import is_finished
 from proxmo.comparison.plan import Plan, Run
 from proxmo.comparison.runner import read_failures
 from proxmo.comparison.statistics import Floats
-from proxmo.training.records import RunFolder
+from proxmo.training.run_folder import RunFolder
 
 Record = dict[str, Any]
 

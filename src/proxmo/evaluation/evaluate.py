@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from scipy.stats import binomtest
 
+from proxmo.episodes.play import Progress, rollout
 from proxmo.errors import InputError
-from proxmo.rollout import Progress, rollout
 from proxmo.types import Trajectory
 
 if TYPE_CHECKING:

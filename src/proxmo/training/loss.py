@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from proxmo.training.batch import Batch
+from proxmo.training.rows import Batch
 
 
 def response_logprobs(model: Any, batch: Batch, temperature: float = 1.0) -> Tensor:

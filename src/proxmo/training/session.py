@@ -18,22 +18,22 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list, gather_object
 
+from proxmo.cold_start.sft import SftProgress, cold_start
 from proxmo.config import BUILTIN, SftConfig, TrainConfig, config_dict, load_config
 from proxmo.credit import Credit
 from proxmo.envs.base import Task, TextEnv
-from proxmo.envs.registry import EnvSpec
+from proxmo.envs.spec import EnvSpec
+from proxmo.episodes.play import Progress
 from proxmo.errors import InputError
 from proxmo.files import whole
 from proxmo.policies.transformers import TransformersPolicy, load_policy
-from proxmo.rollout import Progress
 from proxmo.training.checkpoint import (
     digest,
     found_checkpoints,
     load_checkpoint,
     save_checkpoint,
 )
-from proxmo.training.records import RunFolder, changed_setting, config_file
-from proxmo.training.sft import SftProgress, cold_start
+from proxmo.training.run_folder import RunFolder, changed_setting, config_file
 from proxmo.types import Trajectory
 
 Evaluate = Callable[[TransformersPolicy], dict[str, Any]]

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from proxmo.config import OptimConfig
 from proxmo.policies.transformers import TransformersPolicy
-from proxmo.training.batch import Batch, Row, micro_batches
 from proxmo.training.loss import k3_kl, ppo_clip, response_logprobs
+from proxmo.training.rows import Batch, Row, micro_batches
 
 MICRO_BATCH_TOKENS = {"cpu": 2048, "cuda": 16384}
 """Padded tokens of a forward-backward pass by kind of device. What a CPU works on should stay

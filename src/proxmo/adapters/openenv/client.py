@@ -13,7 +13,7 @@ from openenv.core.generic_client import GenericEnvClient
 from websockets.exceptions import WebSocketException
 
 from proxmo.envs.base import Info, Task
-from proxmo.envs.registry import EnvSpec
+from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError, ProxmoError
 
 Read = Callable[[dict[str, Any]], tuple[str, Info]]

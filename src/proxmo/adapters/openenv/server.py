@@ -14,7 +14,7 @@ from openenv.core.env_server.types import Action, EnvironmentMetadata, Observati
 from pydantic import Field
 
 from proxmo.envs.base import Info, Task, TaskSet
-from proxmo.envs.registry import EnvSpec
+from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError
 
 RANGE = 10_000

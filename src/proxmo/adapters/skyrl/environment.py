@@ -7,9 +7,9 @@ from typing import Any
 
 from proxmo.adapters.tasks import make_env, task_at
 from proxmo.adapters.versions import check_version
+from proxmo.episodes.play import Episode, task_seed
 from proxmo.policies.base import Response
 from proxmo.prompts import Prompter
-from proxmo.rollout import Episode, task_seed
 from proxmo.types import Step
 
 check_version("skyrl")

@@ -1,6 +1,6 @@
 """Episodes as growing conversations of tokens, answered turn by turn by any generator.
 
-The policy's side of `proxmo.rollout`: no torch, and nothing of TRL but the function that
+The policy's side of `proxmo.episodes.play`: no torch, and nothing of TRL but the function that
 turns prompts of token ids into sampled ids.
 """
 
@@ -71,7 +71,7 @@ class Conversation:
 
 @dataclass(slots=True)
 class ConversationPolicy:
-    """A policy for `proxmo.rollout` whose tokens come from `generate`, one call a turn."""
+    """A policy for `proxmo.episodes.play` whose tokens come from `generate`, one call a turn."""
 
     generate: Generate
     chat: ChatFormat

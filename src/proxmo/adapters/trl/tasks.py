@@ -10,7 +10,7 @@ from datasets import Dataset, IterableDataset
 
 from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet
-from proxmo.envs.registry import EnvSpec
+from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError
 
 Environment = str | EnvSpec | Callable[[], Any]

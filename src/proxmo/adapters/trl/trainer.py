@@ -30,10 +30,10 @@ from proxmo.adapters.trl.grouping import (
 )
 from proxmo.adapters.trl.tasks import Environment, Tasks, resolve, task_dataset
 from proxmo.credit import Estimator, make
+from proxmo.episodes.play import rollout
 from proxmo.errors import InputError
 from proxmo.policies.chat import ChatFormat
 from proxmo.prompts import Prompter, PromptStyle
-from proxmo.rollout import rollout
 from proxmo.types import Trajectory
 
 _REPLACED = ("tools", "rollout_func", "environment_factory")

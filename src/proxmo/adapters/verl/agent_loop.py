@@ -20,9 +20,9 @@ from verl.workers.rollout.replica import TokenOutput
 from proxmo.adapters.tasks import make_env, task_at
 from proxmo.adapters.verl.columns import COLUMN, row_column
 from proxmo.adapters.verl.settings import read_settings
+from proxmo.episodes.play import rollout
 from proxmo.policies.base import Response
 from proxmo.prompts import Prompter
-from proxmo.rollout import rollout
 from proxmo.types import Context, Step, Trajectory
 
 _EPISODES = ThreadPoolExecutor(max_workers=1024, thread_name_prefix="proxmo-episode")

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from proxmo.episodes.play import task_seed
 from proxmo.policies.base import Policy
-from proxmo.rollout import task_seed
 from proxmo.types import Trajectory
 
 REMEMBERED = 3

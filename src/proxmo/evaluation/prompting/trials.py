@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from proxmo.envs.base import Task
+from proxmo.episodes.play import Progress, rollout
 from proxmo.errors import InputError
 from proxmo.evaluation.evaluate import Evaluation, summarize
 from proxmo.evaluation.prompting.examples import Example, few_shot
 from proxmo.evaluation.prompting.reflection import reflect, told_lessons
 from proxmo.policies.base import Policy, Usage
 from proxmo.policies.metered import MeteredPolicy
-from proxmo.rollout import Progress, rollout
 from proxmo.types import Trajectory
 
 Method = Literal["zero-shot", "react", "reflexion"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import proxmo
 from proxmo.config import SftConfig
-from proxmo.envs.registry import EnvSpec
+from proxmo.envs.spec import EnvSpec
 from proxmo.files import write_text
 
 RECIPE_FILE = "recipe.json"
@@ -23,13 +23,18 @@ _TOLD = ("env", "data", "max_steps", *(entry.name for entry in dataclasses.field
 
 def recipe_of(spec: EnvSpec, data: str | None, config: SftConfig, max_steps: int | None) -> Recipe:
     """All that the policy depends on, ready for JSON."""
+    own = spec.cold_start
     return {
         "version": proxmo.__version__,
         "env": spec.name,
         "data": str(Path(source).resolve()) if (source := spec.data(data)) else None,
         "max_steps": max_steps or spec.max_steps,
-        "prompt": [spec.prompt, spec.history, spec.numbered_things],
-        "worlds": spec.worlds,
+        "prompt": [
+            spec.cold_start.prompt,
+            spec.cold_start.history,
+            spec.cold_start.numbered_things,
+        ],
+        "worlds": own.worlds,
         **dataclasses.asdict(settled(spec, config)),
     }
 
@@ -37,7 +42,7 @@ def recipe_of(spec: EnvSpec, data: str | None, config: SftConfig, max_steps: int
 def settled(spec: EnvSpec, config: SftConfig) -> SftConfig:
     """The settings, with the environment's own where they say none."""
     names = ("demonstrations", "epochs", "vocabulary", "context", "stumble_weight")
-    own = {name: getattr(spec, name) for name in names if getattr(config, name) is None}
+    own = {name: getattr(spec.cold_start, name) for name in names if getattr(config, name) is None}
     return dataclasses.replace(config, **own)
 
 

@@ -15,12 +15,12 @@ from proxmo.config import TrainConfig
 from proxmo.credit import Estimator, Steps
 from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet
+from proxmo.episodes.play import rollout
 from proxmo.errors import InputError, ProxmoError
 from proxmo.files import is_disk_full
-from proxmo.rollout import rollout
-from proxmo.training.batch import rows_of
 from proxmo.training.estimator import make_estimator
 from proxmo.training.metrics import rollout_metrics
+from proxmo.training.rows import rows_of
 from proxmo.training.session import Evaluate, Reporter, Session
 from proxmo.training.update import update_policy
 from proxmo.types import Trajectory

@@ -5,16 +5,20 @@ import dataclasses
 import numpy as np
 import pytest
 
+from proxmo.cold_start import sft
+from proxmo.cold_start.model import make_model, train_tokenizer
+from proxmo.cold_start.sft import cold_start, demonstrate, fine_tune, lesson, thinned
 from proxmo.config import PolicyConfig, SftConfig
 from proxmo.envs import registry
 from proxmo.errors import InputError
-from proxmo.policies.builtin import make_model, train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
-from proxmo.training import sft
-from proxmo.training.sft import cold_start, demonstrate, fine_tune, lesson, thinned
 from proxmo.types import Context
 
 SMALL = SftConfig(demonstrations=6, vocabulary=400, batch_tokens=4096)
+
+
+def with_start(spec, **changes):
+    return dataclasses.replace(spec, cold_start=dataclasses.replace(spec.cold_start, **changes))
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +109,7 @@ def test_generated_demonstrations_are_divided_among_worlds(alfworld, monkeypatch
         lambda self, split, path, seed, count: asked.append((seed, count)) or list(range(count)),
     )
     monkeypatch.setattr(sft, "demonstrate", lambda spec, tasks, **_: asked.append(tasks) or [])
-    spec = dataclasses.replace(alfworld, worlds=3)
+    spec = with_start(alfworld, worlds=3)
     with pytest.raises(InputError):
         sft.make_policy(spec, None, dataclasses.replace(SMALL, demonstrations=8, seed=5))
     assert asked[:3] == [(5, 3), (6, 3), (7, 2)]
@@ -168,7 +172,7 @@ def test_a_cold_start_is_made_again_for_an_environment_that_reads_otherwise(
     monkeypatch.setenv("PROXMO_CACHE", str(tmp_path))
     made = [
         cold_start(spec, None, SMALL)
-        for spec in (alfworld, dataclasses.replace(alfworld, prompt="numbered"))
+        for spec in (alfworld, with_start(alfworld, prompt="numbered"))
     ]
     assert made[0] != made[1]
     styles = [load_policy(PolicyConfig(model=str(folder))).settings.style for folder in made]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from proxmo.policies.builtin import make_model, train_tokenizer
+from proxmo.cold_start.model import make_model, train_tokenizer
 
 HOUSE = ["You arrive at cabinet 12. On the cabinet 12, you see a mug 1."] * 20
 SHOP = [

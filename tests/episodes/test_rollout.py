@@ -3,8 +3,8 @@
 import pytest
 
 from proxmo.envs.base import Task
+from proxmo.episodes.play import rollout
 from proxmo.policies.scripted import ScriptedPolicy
-from proxmo.rollout import rollout
 
 
 class Countdown:

@@ -18,17 +18,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from proxmo.config import SftConfig
-from proxmo.envs.base import Task
-from proxmo.envs.registry import EnvSpec
-from proxmo.errors import InputError
-from proxmo.files import whole
-from proxmo.policies.builtin import make_model, train_tokenizer
-from proxmo.policies.transformers import PromptSettings, TransformersPolicy, fast_dtype
-from proxmo.prompts import Prompter
-from proxmo.training.batch import Row, micro_batches, rows_of
-from proxmo.training.loss import response_logprobs
-from proxmo.training.recipe import (
+from proxmo.cold_start.model import make_model, train_tokenizer
+from proxmo.cold_start.recipe import (
     Recipe,
     has_recipe,
     made_otherwise,
@@ -37,6 +28,15 @@ from proxmo.training.recipe import (
     settled,
     write_recipe,
 )
+from proxmo.config import SftConfig
+from proxmo.envs.base import Task
+from proxmo.envs.spec import EnvSpec
+from proxmo.errors import InputError
+from proxmo.files import whole
+from proxmo.policies.transformers import PromptSettings, TransformersPolicy, fast_dtype
+from proxmo.prompts import Prompter
+from proxmo.training.loss import response_logprobs
+from proxmo.training.rows import Row, micro_batches, rows_of
 from proxmo.types import Step, Trajectory
 
 
@@ -277,7 +277,7 @@ def make_policy(
     report: Reporter | None = None,
 ) -> TransformersPolicy:
     """Demonstrations, a tokenizer fitted to them, and a model fitted to both."""
-    config = settled(spec, config)
+    config, own = settled(spec, config), spec.cold_start
     assert config.demonstrations
     assert config.vocabulary
     assert config.context
@@ -295,19 +295,19 @@ def make_policy(
             f"the expert solved none of {len(chosen)} tasks of {spec.name!r} in "
             f"{max_steps or spec.max_steps} steps; allow it more (--max-steps)"
         )
-    prompter = Prompter(spec.prompt)
+    prompter = Prompter(own.prompt)
     turns = [turn for episode in episodes for turn in episode]
     read = [prompter.following(turn.observation, ()) for turn in turns]
     said = [prompter.response("", turn.action, turn.observation) for turn in turns]
     texts = [text for pair in zip(read, said, strict=True) for text in pair]
-    tokenizer = train_tokenizer(texts, config.vocabulary, numbered_things=spec.numbered_things)
+    tokenizer = train_tokenizer(texts, config.vocabulary, numbered_things=own.numbered_things)
     settings = PromptSettings(
         context=config.context,
-        style=spec.prompt,
-        history=spec.history,
+        style=own.prompt,
+        history=own.history,
         max_response_tokens=_longest(tokenizer, said),
     )
-    model = make_model(tokenizer, config.seed, induction=not spec.numbered_things)
+    model = make_model(tokenizer, config.seed, induction=not own.numbered_things)
     policy = TransformersPolicy(model, tokenizer, settings)
     rows = lesson(
         policy,
@@ -326,7 +326,7 @@ def _draw(spec: EnvSpec, data: str | None, seed: int, count: int) -> list[Task]:
 
     Where there are fewer tasks than asked for, each is drawn more than once.
     """
-    worlds = 1 if spec.data(data) else spec.worlds
+    worlds = 1 if spec.data(data) else spec.cold_start.worlds
     drawn: list[Task] = []
     for world in range(worlds):
         share = count // worlds + (world < count % worlds)

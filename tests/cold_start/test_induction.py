@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from proxmo.policies.induction import lay_induction
+from proxmo.cold_start.induction import lay_induction
 
 VOCABULARY, HALF = 500, 60
 

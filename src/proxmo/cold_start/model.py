@@ -9,7 +9,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from proxmo.policies.induction import lay_induction
+from proxmo.cold_start.induction import lay_induction
 
 PAD, END, ACT = "<|pad|>", "<|end|>", "<|act|>"
 

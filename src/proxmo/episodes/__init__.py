@@ -1,0 +1,1 @@
+"""Episodes: a policy acts in environments, and what happened is recorded."""

@@ -1,0 +1,1 @@
+"""The loss: pure functions of tensors, one entry per token."""

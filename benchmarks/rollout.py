@@ -25,7 +25,7 @@ from proxmo.cold_start.sft import Turn, demonstrate, tokenized
 from proxmo.config import PolicyConfig
 from proxmo.envs import registry
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
-from proxmo.training.loss import response_logprobs
+from proxmo.policies.transformers.logprobs import response_logprobs
 from proxmo.training.rows import micro_batches, rows_of
 from proxmo.training.update import MICRO_BATCH_TOKENS
 from proxmo.types import Context
@@ -118,7 +118,9 @@ def _learn(policy: TransformersPolicy, episodes: list[list[Turn]]) -> float:
     began = time.perf_counter()
     for batch in batches:
         with policy.learning():
-            response_logprobs(policy.model, batch.to(policy.device)).mean().backward()
+            batch = batch.to(policy.device)
+            logprobs = response_logprobs(policy.model, batch.input_ids, batch.response_mask)
+            logprobs.mean().backward()
     seconds = time.perf_counter() - began
     policy.model.zero_grad()
     return seconds

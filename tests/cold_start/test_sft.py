@@ -7,7 +7,7 @@ import pytest
 
 from proxmo.cold_start import sft
 from proxmo.cold_start.model import make_model, train_tokenizer
-from proxmo.cold_start.sft import cold_start, demonstrate, fine_tune, lesson, thinned
+from proxmo.cold_start.sft import cold_start, demonstrate, fine_tune, lessons, thinned
 from proxmo.config import PolicyConfig, SftConfig
 from proxmo.envs import registry
 from proxmo.errors import InputError
@@ -65,10 +65,10 @@ def test_demonstrations_repeat_with_their_seed_and_vary_with_their_place(alfworl
 def test_actions_count_1_observations_and_stumbles_what_is_said(alfworld, tasks, context):
     episodes = demonstrate(alfworld, tasks, seed=0, stumble=0.3)
     policy = fitted(episodes, context)
-    rows = lesson(policy, episodes, observation_weight=0.25, stumble_weight=0.5)
+    rows = lessons(policy, episodes, observation_weight=0.25, stumble_weight=0.5)
     turns = [turn for turns in episodes for turn in turns]
     assert len(rows) == (len(episodes) if context == "conversation" else len(turns))
-    weights = np.concatenate([row.advantages[row.response_mask] for row in rows])
+    weights = np.concatenate([row.weights[1:] for row in rows])
     assert set(weights.tolist()) == {0.25, 0.5, 1.0}
 
     def said(turns):
@@ -76,15 +76,14 @@ def test_actions_count_1_observations_and_stumbles_what_is_said(alfworld, tasks,
 
     assert (weights == 1.0).sum() == said(turn for turn in turns if not turn.stumble)
     assert (weights == 0.5).sum() == said(turn for turn in turns if turn.stumble)
-    assert not any(row.response_mask[0] for row in rows)
 
 
 def test_texts_with_few_actions_are_thinned_out_as_much_as_they_are_below_the_share(
     alfworld, tasks
 ):
     policy = fitted(demonstrate(alfworld, tasks, seed=0), "window")
-    rows = lesson(policy, demonstrate(alfworld, tasks, seed=0), observation_weight=0.5) * 50
-    shares = np.array([(row.advantages == 1.0).mean() for row in rows])
+    rows = lessons(policy, demonstrate(alfworld, tasks, seed=0), observation_weight=0.5) * 50
+    shares = np.array([(row.weights == 1.0).mean() for row in rows])
     limit = float(np.median(shares))
     kept = thinned(rows, limit, np.random.default_rng(0))
     assert len(kept) == pytest.approx(np.minimum(1, shares / limit).sum(), rel=0.05)
@@ -97,8 +96,8 @@ def test_texts_with_few_actions_are_thinned_out_as_much_as_they_are_below_the_sh
 def test_texts_are_thinned_by_their_actions_whatever_observations_weigh(alfworld, tasks):
     episodes = demonstrate(alfworld, tasks, seed=0)
     policy = fitted(episodes, "window")
-    counts = [len(lesson(policy, episodes, weight, action_share=0.3)) for weight in (0.5, 1.0)]
-    assert counts[0] == counts[1] < len(lesson(policy, episodes, 1.0))
+    counts = [len(lessons(policy, episodes, weight, action_share=0.3)) for weight in (0.5, 1.0)]
+    assert counts[0] == counts[1] < len(lessons(policy, episodes, 1.0))
 
 
 def test_generated_demonstrations_are_divided_among_worlds(alfworld, monkeypatch):
@@ -127,7 +126,7 @@ def test_fine_tuning_lowers_the_loss_on_actions(alfworld, tasks):
     config = dataclasses.replace(SMALL, epochs=6, batch_tokens=10**6)
     last = fine_tune(
         policy.model,
-        lesson(policy, episodes, observation_weight=0.0),
+        lessons(policy, episodes, observation_weight=0.0),
         config,
         lambda progress: losses.append(progress.loss),
     )

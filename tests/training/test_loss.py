@@ -5,7 +5,9 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from proxmo.training.loss import k3_kl, ppo_clip, response_logprobs
+from proxmo.loss.kl import k3_kl
+from proxmo.loss.ppo import ppo_clip
+from proxmo.policies.transformers.logprobs import response_logprobs
 from proxmo.training.rows import Row, micro_batches, pad, rows_of
 from proxmo.types import Step, Trajectory
 
@@ -48,6 +50,11 @@ def tiny_model():
     return LlamaForCausalLM(config).eval()
 
 
+def logprobs_of(model, rows, temperature=1.0):
+    batch = pad(rows)
+    return response_logprobs(model, batch.input_ids, batch.response_mask, temperature)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_logprobs_are_those_of_each_row_alone(temperature):
     model = tiny_model()
@@ -57,7 +64,7 @@ def test_logprobs_are_those_of_each_row_alone(temperature):
         logits = model(input_ids=torch.tensor(r.tokens)[None]).logits[0].detach() / temperature
         logprobs = logits.log_softmax(-1)
         expected += [float(logprobs[t - 1, r.tokens[t]]) for t in np.flatnonzero(r.response_mask)]
-    found = response_logprobs(model, pad(rows), temperature)
+    found = logprobs_of(model, rows, temperature)
     assert found.tolist() == pytest.approx(expected, abs=1e-5)
 
 
@@ -65,7 +72,7 @@ def test_only_positions_that_predict_a_response_reach_the_last_layer():
     model, seen = tiny_model(), []
     model.lm_head.register_forward_hook(lambda _, inputs, out: seen.append(tuple(out.shape)))
     rows = [row([1, 2, 3, 4], [0, 0, 1, 0]), row([5, 6], [0, 1])]
-    response_logprobs(model, pad(rows))
+    logprobs_of(model, rows)
     assert seen == [(1, 2, 11)]
     model(input_ids=torch.tensor([[1, 2, 3]]))
     assert seen[1:] == [(1, 3, 11)], "the model is left as it was"

@@ -34,9 +34,9 @@ from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError
 from proxmo.files import whole
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, fast_dtype
+from proxmo.policies.transformers.batches import by_length, padded
+from proxmo.policies.transformers.logprobs import response_logprobs
 from proxmo.prompts import Prompter
-from proxmo.training.loss import response_logprobs
-from proxmo.training.rows import Row, micro_batches, rows_of
 from proxmo.types import Step, Trajectory
 
 
@@ -145,7 +145,21 @@ def tokenized(policy: TransformersPolicy, turns: Sequence[Turn], name: str) -> T
     )
 
 
-def lesson(
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """A text to learn from; both arrays are (tokens,)."""
+
+    tokens: np.ndarray
+    weights: np.ndarray
+    """Of each token's log-likelihood in the loss."""
+    share: float
+    """Of the tokens that are the expert's actions."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+def lessons(
     policy: TransformersPolicy,
     episodes: Sequence[Sequence[Turn]],
     observation_weight: float,
@@ -153,43 +167,58 @@ def lesson(
     *,
     action_share: float = 0.0,
     seed: int = 0,
-) -> list[Row]:
-    """Rows whose `advantages` are the weights of all tokens in the loss.
+) -> list[Lesson]:
+    """The demonstrations as texts with a weight for each token.
 
     The tokens of the expert's actions count 1, of stumbles `stumble_weight`, of observations
-    `observation_weight`. Some rows are left out where actions are less than `action_share` of the
+    `observation_weight`. Some are left out where actions are less than `action_share` of the
     tokens (`thinned`).
     """
-    trajectories = [tokenized(policy, turns, str(n)) for n, turns in enumerate(episodes)]
-    weights = [stumble_weight if turn.stumble else 1.0 for turns in episodes for turn in turns]
-    rows = rows_of(trajectories, np.array(weights))
-    kept = thinned(rows, action_share, np.random.default_rng(seed))
-    return [_all_tokens(row, observation_weight) for row in kept]
+    found = []
+    for number, turns in enumerate(episodes):
+        steps = tokenized(policy, turns, str(number)).steps
+        told = [
+            (step.prompt_ids, step.response_ids, stumble_weight if turn.stumble else 1.0)
+            for step, turn in zip(steps, turns, strict=True)
+        ]
+        whole = [told] if policy.context == "conversation" else [[turn] for turn in told]
+        found += [_lesson(turns, observation_weight) for turns in whole]
+    return thinned(found, action_share, np.random.default_rng(seed))
 
 
-def thinned(rows: Sequence[Row], share: float, rng: np.random.Generator) -> list[Row]:
-    """The rows, without some of those in which fewer tokens than `share` have weight 1.
+def thinned(found: Sequence[Lesson], share: float, rng: np.random.Generator) -> list[Lesson]:
+    """The lessons, without some of those in which fewer tokens than `share` are the expert's.
 
     One with half that share is kept in one of two cases, and so on: time goes where the lessons
     are. In a shop, what answers a page of results is a hundredth of its length.
     """
-    return [row for row in rows if rng.random() * share <= float((row.advantages == 1.0).mean())]
+    return [lesson for lesson in found if rng.random() * share <= lesson.share]
 
 
-def _all_tokens(row: Row, observation_weight: float) -> Row:
-    weights = np.where(row.response_mask, row.advantages, observation_weight)
-    every = np.ones(len(row.tokens), dtype=bool)
-    every[0] = False  # nothing stands before the first token
-    return dataclasses.replace(row, response_mask=every, advantages=weights.astype(np.float32))
+def _lesson(
+    turns: Sequence[tuple[Sequence[int], Sequence[int], float]], observation_weight: float
+) -> Lesson:
+    tokens: list[int] = []
+    weights: list[float] = []
+    experts = 0
+    for read, said, weight in turns:
+        tokens += [*read, *said]
+        weights += [observation_weight] * len(read) + [weight] * len(said)
+        experts += len(said) * (weight == 1.0)
+    return Lesson(
+        np.array(tokens, dtype=np.int64),
+        np.array(weights, dtype=np.float32),
+        experts / len(tokens),
+    )
 
 
 def fine_tune(
     model: nn.Module,
-    rows: Sequence[Row],
+    rows: Sequence[Lesson],
     config: SftConfig,
     report: Reporter | None = None,
 ) -> float:
-    """Fit the model to the rows, whose `advantages` weigh their tokens' log-likelihoods.
+    """Fit the model to the lessons.
 
     Rows without weight are left out.
     Returns the mean negative log-likelihood of a token of weight 1 over the last tenth.
@@ -211,13 +240,14 @@ def fine_tune(
     ]
     losses = []
     for number, batch in enumerate(batches):
-        weight = sum(float(row.advantages.sum()) for row in batch)
+        weight = sum(float(row.weights.sum()) for row in batch)
         surprise = learnt = 0.0
-        for part in micro_batches(batch, config.batch_tokens):
-            part = part.to(device)
+        for part in by_length(batch, config.batch_tokens):
+            told = padded([np.arange(len(row)) > 0 for row in part], np.bool_).to(device)
+            ids = padded([row.tokens for row in part], np.int64).to(device)
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                logprobs = response_logprobs(model, part)
-            weights = part.advantages[part.response_mask]
+                logprobs = response_logprobs(model, ids, told)
+            weights = padded([row.weights for row in part], np.float32).to(device)[told]
             (-(weights * logprobs).sum() / weight).backward()
             surprise -= float(logprobs.detach()[weights == 1.0].sum())
             learnt += float((weights == 1.0).sum())
@@ -249,16 +279,18 @@ def _optimizers(model: nn.Module, learning_rate: float) -> list[torch.optim.Opti
     ]
 
 
-def _shuffled(rows: Sequence[Row], config: SftConfig, rng: np.random.Generator) -> list[list[Row]]:
+def _shuffled(
+    rows: Sequence[Lesson], config: SftConfig, rng: np.random.Generator
+) -> list[list[Lesson]]:
     """All rows, in random order, in batches of at most `batch_tokens` tokens.
 
     A batch holds rows of all lengths, since length goes with what is to be learnt: the first
     page of a shop is short and answered by a search.
     """
-    batches: list[list[Row]] = []
+    batches: list[list[Lesson]] = []
     tokens = 0
     for row in (rows[int(i)] for i in rng.permutation(len(rows))):
-        if not row.advantages.any():
+        if not row.weights.any():
             continue
         if not batches or tokens + len(row) > config.batch_tokens:
             batches.append([])
@@ -309,7 +341,7 @@ def make_policy(
     )
     model = make_model(tokenizer, config.seed, induction=not own.numbered_things)
     policy = TransformersPolicy(model, tokenizer, settings)
-    rows = lesson(
+    rows = lessons(
         policy,
         episodes,
         config.observation_weight,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from proxmo.policies.transformers.batches import by_length, padded
 from proxmo.types import Step, Trajectory
 
 
@@ -70,34 +71,17 @@ def rows_of(trajectories: Sequence[Trajectory], advantages: np.ndarray) -> list[
 
 
 def micro_batches(rows: Sequence[Row], max_tokens: int) -> list[Batch]:
-    """All rows in batches of at most `max_tokens` padded tokens, shortest first.
-
-    Rows of like length share a batch, so that little of it is padding. A row longer than
-    `max_tokens` is a batch of its own.
-    """
-    batches: list[list[Row]] = []
-    for row in sorted(rows, key=len):
-        if not batches or (len(batches[-1]) + 1) * len(row) > max_tokens:
-            batches.append([])
-        batches[-1].append(row)
-    return [pad(batch) for batch in batches]
+    """All rows in batches of at most `max_tokens` padded tokens, shortest first."""
+    return [pad(batch) for batch in by_length(rows, max_tokens)]
 
 
 def pad(rows: Sequence[Row]) -> Batch:
     """One batch of these rows."""
-    width = max(map(len, rows))
-
-    def stacked(arrays: Sequence[np.ndarray], dtype: type) -> torch.Tensor:
-        out = np.zeros((len(rows), width), dtype=dtype)
-        for line, array in zip(out, arrays, strict=True):
-            line[: len(array)] = array
-        return torch.from_numpy(out)
-
     return Batch(
-        input_ids=stacked([row.tokens for row in rows], np.int64),
-        response_mask=stacked([row.response_mask for row in rows], np.bool_),
-        advantages=stacked([row.advantages for row in rows], np.float32),
-        old_logprobs=stacked([row.old_logprobs for row in rows], np.float32),
+        input_ids=padded([row.tokens for row in rows], np.int64),
+        response_mask=padded([row.response_mask for row in rows], np.bool_),
+        advantages=padded([row.advantages for row in rows], np.float32),
+        old_logprobs=padded([row.old_logprobs for row in rows], np.float32),
     )
 
 

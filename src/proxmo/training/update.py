@@ -12,8 +12,10 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from proxmo.config import OptimConfig
+from proxmo.loss.kl import k3_kl
+from proxmo.loss.ppo import ppo_clip
 from proxmo.policies.transformers import TransformersPolicy
-from proxmo.training.loss import k3_kl, ppo_clip, response_logprobs
+from proxmo.policies.transformers.logprobs import response_logprobs
 from proxmo.training.rows import Batch, Row, micro_batches
 
 MICRO_BATCH_TOKENS = {"cpu": 2048, "cuda": 16384}
@@ -121,12 +123,16 @@ def _backward(
     advantages = batch.advantages[batch.response_mask]
     old = batch.old_logprobs[batch.response_mask]
     with policy.learning():
-        logprobs = response_logprobs(policy.model, batch, temperature)
+        logprobs = response_logprobs(
+            policy.model, batch.input_ids, batch.response_mask, temperature
+        )
         loss = ppo_clip(logprobs, old, advantages, config.clip_low, config.clip_high)
         kl = torch.zeros_like(logprobs)
         if config.kl > 0:
             with torch.no_grad(), policy.reference() as reference:
-                reference_logprobs = response_logprobs(reference, batch, temperature)
+                reference_logprobs = response_logprobs(
+                    reference, batch.input_ids, batch.response_mask, temperature
+                )
             kl = k3_kl(logprobs, reference_logprobs)
     loss = loss + config.kl * kl
     (loss.sum() / tokens).backward()

@@ -9,12 +9,13 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "proxmo"
 
-BASE = {"types", "errors"}
+BASE = {"types", "errors", "text"}
 ACTING = BASE | {"config", "envs", "prompts", "policies", "episodes"}
 MAY_IMPORT = {
     "types": set(),
     "errors": set(),
-    "files": set(),
+    "text": set(),
+    "files": {"errors"},
     "config": BASE,
     "envs": BASE | {"files"},
     "prompts": BASE,
@@ -44,7 +45,7 @@ MAY_IMPORT = {
         "progress",
     },
     # Commands are named as text and imported when they run.
-    "cli": {"errors"},
+    "cli": {"errors", "text"},
     "__main__": {"cli"},
     "proxmo": {"credit", "errors"},
 }
@@ -53,6 +54,7 @@ MAY_IMPORT = {
 NEEDS = {
     "types": set(),
     "errors": set(),
+    "text": set(),
     "files": set(),
     "cli": {"rich"},  # when it is there
     "prompts": set(),

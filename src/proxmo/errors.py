@@ -18,3 +18,7 @@ class InputError(ProxmoError, ValueError):
 
     The command line prints it without a traceback and exits with 2.
     """
+
+
+class ProxmoWarning(UserWarning):
+    """What runs, but hardly as it was meant; the message says what it means and the way out."""

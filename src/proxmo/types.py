@@ -57,7 +57,7 @@ class Trajectory:
     truncated: bool = False
     """Ended by the step limit or by an error, not by the task."""
     error: str | None = None
-    """What the environment raised, when it did; the episode then counts as a failure."""
+    """What the environment raised, when it did: says nothing of the policy."""
     score: float | None = None
     """The environment's own grade of the episode in [0, 1], where it gives one (WebShop's
     reward); training and success do not depend on it."""
@@ -69,3 +69,8 @@ class Trajectory:
     def reward(self) -> float:
         """The episode's reward: the sum over its steps."""
         return sum(step.reward for step in self.steps)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the environment broke: the episode tells nothing of the policy."""
+        return self.error is not None

@@ -58,7 +58,7 @@ NEEDS = {
     "files": set(),
     "cli": {"rich"},  # when it is there
     "prompts": set(),
-    "credit": {"numpy", "scipy", "sklearn"},
+    "credit": {"numpy", "scipy"},
     "envs": {"numpy", "gymnasium", "rapidfuzz", "regex", "spacy"},  # WebShop: its extras
     "loss": {"torch"},
     "episodes": {"numpy"},

@@ -167,3 +167,17 @@ def test_rewards_of_any_size_keep_their_place():
     assert proxmo.ProxMO(modulation=0.0)(steps_of(rows)).advantage == pytest.approx(
         [2e12, 0.0, -2e12], abs=1e-3
     )
+
+
+@each_method
+@pytest.mark.parametrize("size", [1e160, 1e308])
+def test_rewards_too_large_to_compute_with_are_refused_by_group(name, size):
+    rows = episode("small", "a", [1.0]) + episode("large", "b", [size]) + episode("large", "c", [0])
+    with pytest.raises(proxmo.InputError, match="rewards of group 'large' add up to more than"):
+        proxmo.make(name)(steps_of(rows))
+
+
+def test_weights_that_overflow_are_refused_by_group():
+    rows = episode("g", "a", [10.0, 0.0], ["x", "y"]) + episode("g", "b", [0.0], ["x"])
+    with pytest.raises(proxmo.InputError, match=r"advantage of step 0 .* in group 'g' is inf"):
+        proxmo.GiGPO(step_weight=1e308)(steps_of(rows))

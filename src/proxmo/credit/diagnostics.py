@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from proxmo.credit.groups import EPSILON, group_mean, group_std
+from proxmo.credit.groups import EPSILON, group_mean, silent_groups
 from proxmo.credit.states import States, distinct_states
 from proxmo.credit.steps import Bools, Floats, Steps
 
@@ -15,7 +15,7 @@ BUCKETS = ("0.00", "0.25", "0.50", "0.75", "1.00")
 def batch_diagnostics(steps: Steps, states: States | None = None) -> dict[str, float]:
     """What holds of a batch under any method.
 
-    `success_rate`: mean over groups of their share of successful trajectories;
+    `success_rate`: mean over groups of their share of successful trajectories, where known;
     `success_rate_hist/...`: share of groups by success rate, where 0.00 and 1.00 are
     exactly none and all, and the rates between go to the nearest of the other three;
     `no_signal_groups`: share of groups whose trajectories all have the same reward;
@@ -23,18 +23,25 @@ def batch_diagnostics(steps: Steps, states: States | None = None) -> dict[str, f
     matching would leave with no peer.
     """
     states = states or distinct_states(steps)
-    rewards, groups = steps.trajectory_rewards, steps.trajectory_groups
+    silent = silent_groups(steps.trajectory_rewards, steps.trajectory_groups)
+    return _success_diagnostics(steps) | {
+        "credit/no_signal_groups": float(silent.mean()),
+        "credit/alone_steps": float((states.count == 1).sum() / len(steps)),
+    }
+
+
+def _success_diagnostics(steps: Steps) -> dict[str, float]:
+    if steps.success is None:
+        return {}
+    groups = steps.trajectory_groups
     first = np.unique(groups, return_index=True)[1]
     rates = group_mean(steps.trajectory_successes, groups)[first]  # (G,)
-    spread = group_std(rewards, groups)[first]
     middle = np.clip(np.round(4 * rates), 1, 3)
     buckets = np.select([rates == 0, rates == 1], [0, 4], middle).astype(int)
     shares = np.bincount(buckets, minlength=len(BUCKETS)) / len(rates)
     return {
         "credit/success_rate": float(rates.mean()),
         **{f"credit/success_rate_hist/{b}": float(s) for b, s in zip(BUCKETS, shares, strict=True)},
-        "credit/no_signal_groups": float((spread <= EPSILON).mean()),
-        "credit/alone_steps": float((states.count == 1).sum() / len(steps)),
     }
 
 

@@ -9,11 +9,11 @@ from typing import get_args
 
 import numpy as np
 
-from proxmo.credit.diagnostics import baseline_diagnostics, batch_diagnostics
+from proxmo.credit.diagnostics import baseline_diagnostics
 from proxmo.credit.episode import Normalize, episode_advantages
 from proxmo.credit.groups import group_mean, group_std, scale_by_std
 from proxmo.credit.options import check_choice, check_finite, check_range
-from proxmo.credit.result import Credit
+from proxmo.credit.result import Credit, combine
 from proxmo.credit.returns import step_returns
 from proxmo.credit.states import States, distinct_states
 from proxmo.credit.steps import Ints, Steps
@@ -110,10 +110,11 @@ class GiGPO:
         if self.normalize == "std":
             step = scale_by_std(step, group_std(returns, anchors))
         neighbours = np.bincount(anchors)[anchors].astype(np.float64)
-        return Credit(
-            advantage=episode + self.step_weight * step,
+        return combine(
+            steps,
             episode=episode,
             step=step,
-            diagnostics=batch_diagnostics(steps, states)
-            | baseline_diagnostics(returns, baselines, neighbours),
+            step_weight=self.step_weight,
+            states=states,
+            diagnostics=baseline_diagnostics(returns, baselines, neighbours),
         )

@@ -30,6 +30,12 @@ def group_std(values: Floats, groups: Ints) -> Floats:
     return np.sqrt(variance)[groups]
 
 
+def silent_groups(values: Floats, groups: Ints) -> Bools:
+    """Whether the members of each group all have the same value, (G,): nothing tells them apart."""
+    first = np.unique(groups, return_index=True)[1]
+    return group_std(values, groups)[first] <= EPSILON
+
+
 def leave_one_out_mean(values: Floats, groups: Ints) -> Floats:
     """Mean over the others of the group: (n mean_g(x) - x_i) / (n - 1).
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-import numpy as np
-
-from proxmo.credit.diagnostics import batch_diagnostics
 from proxmo.credit.episode import Normalize, episode_advantages
 from proxmo.credit.options import check_choice, check_finite
-from proxmo.credit.result import Credit
+from proxmo.credit.result import Credit, combine
 from proxmo.credit.steps import Steps
 
 
@@ -33,9 +30,4 @@ class GRPO:
     def __call__(self, steps: Steps) -> Credit:
         """Return the advantages of `steps`; the step part is 0."""
         episode = episode_advantages(steps, self.normalize, self.invalid_action_penalty)
-        return Credit(
-            advantage=episode,
-            episode=episode,
-            step=np.zeros_like(episode),
-            diagnostics=batch_diagnostics(steps),
-        )
+        return combine(steps, episode=episode)

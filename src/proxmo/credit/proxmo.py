@@ -7,17 +7,13 @@ from typing import get_args
 
 import numpy as np
 
-from proxmo.credit.diagnostics import (
-    baseline_diagnostics,
-    batch_diagnostics,
-    modulation_diagnostics,
-)
+from proxmo.credit.diagnostics import baseline_diagnostics, modulation_diagnostics
 from proxmo.credit.episode import Normalize, episode_advantages
 from proxmo.credit.groups import group_mean
 from proxmo.credit.modulation import modulation_weights
 from proxmo.credit.options import check_choice, check_count, check_finite, check_range
 from proxmo.credit.released import ReleasedMode, ReleasedProxMO
-from proxmo.credit.result import Credit
+from proxmo.credit.result import Credit, combine
 from proxmo.credit.returns import step_returns
 from proxmo.credit.similarity import Embedding, Similarity, SimilarityName, similarity_from
 from proxmo.credit.soft import soft_baselines
@@ -48,19 +44,16 @@ class ProxMOEpisode:
     def __call__(self, steps: Steps) -> Credit:
         """Return the advantages of `steps`; the step part is 0."""
         episode, diagnostics = self.advantages(steps)
-        return Credit(
-            advantage=episode,
-            episode=episode,
-            step=np.zeros_like(episode),
-            diagnostics=batch_diagnostics(steps) | diagnostics,
-        )
+        return combine(steps, episode=episode, diagnostics=diagnostics)
 
     def advantages(self, steps: Steps) -> tuple[Floats, dict[str, float]]:
         """A^E (N,), and what to log of the modulation."""
+        relative = episode_advantages(steps, self.normalize, self.invalid_action_penalty)
+        if steps.success is None and self.modulation == 0:
+            return relative, {}
         success = steps.trajectory_successes
         rate = group_mean(success, steps.trajectory_groups)
         weights = modulation_weights(success, rate, self.alpha, self.modulation)  # (M,)
-        relative = episode_advantages(steps, self.normalize, self.invalid_action_penalty)
         return weights[steps.trajectory_ids] * relative, modulation_diagnostics(weights, success)
 
 
@@ -100,12 +93,7 @@ class ProxMOStep:
         """Return the advantages of `steps`; the episode part is 0."""
         states = distinct_states(steps)
         step, diagnostics = self.advantages(steps, states)
-        return Credit(
-            advantage=step,
-            episode=np.zeros_like(step),
-            step=step,
-            diagnostics=batch_diagnostics(steps, states) | diagnostics,
-        )
+        return combine(steps, step=step, states=states, diagnostics=diagnostics)
 
     def advantages(self, steps: Steps, states: States) -> tuple[Floats, dict[str, float]]:
         """A^S (N,), and what to log of the baseline."""
@@ -178,11 +166,13 @@ class ProxMO:
         states = distinct_states(steps)
         episode, modulation = self.episode_level.advantages(steps)
         step, baseline = self.step_level.advantages(steps, states)
-        return Credit(
-            advantage=episode + self.step_weight * step,
+        return combine(
+            steps,
             episode=episode,
             step=step,
-            diagnostics=batch_diagnostics(steps, states) | modulation | baseline,
+            step_weight=self.step_weight,
+            states=states,
+            diagnostics=modulation | baseline,
         )
 
     @staticmethod

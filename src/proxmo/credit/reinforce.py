@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from proxmo.credit.diagnostics import batch_diagnostics
 from proxmo.credit.episode import episode_advantages
 from proxmo.credit.groups import EPSILON
 from proxmo.credit.options import check_finite
-from proxmo.credit.result import Credit
+from proxmo.credit.result import Credit, combine
 from proxmo.credit.steps import Floats, Steps
 
 
@@ -44,9 +43,4 @@ class ReinforcePlusPlus:
     def __call__(self, steps: Steps) -> Credit:
         """Return the advantages of `steps`; the step part is 0."""
         episode = whiten(episode_advantages(steps, "mean", self.invalid_action_penalty))
-        return Credit(
-            advantage=episode,
-            episode=episode,
-            step=np.zeros_like(episode),
-            diagnostics=batch_diagnostics(steps),
-        )
+        return combine(steps, episode=episode)

@@ -10,16 +10,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from proxmo.credit.diagnostics import (
-    baseline_diagnostics,
-    batch_diagnostics,
-    modulation_diagnostics,
-)
+from proxmo.credit.diagnostics import baseline_diagnostics, modulation_diagnostics
 from proxmo.credit.gigpo import similar_clusters
 from proxmo.credit.groups import EPSILON, group_mean, group_std
 from proxmo.credit.modulation import modulation_weights
 from proxmo.credit.options import check_choice, check_finite, check_range
-from proxmo.credit.result import Credit
+from proxmo.credit.result import Credit, combine
 from proxmo.credit.returns import charge_invalid, step_returns
 from proxmo.credit.similarity import cosine_kernel
 from proxmo.credit.soft import soft_baselines
@@ -102,12 +98,13 @@ class ReleasedProxMO:
             baselines = group_mean(returns, anchors)
             neighbours = np.bincount(anchors)[anchors].astype(np.float64)
             step = self._relative(returns, baselines, anchors)
-        return Credit(
-            advantage=episode + self.step_weight * step,
+        return combine(
+            steps,
             episode=episode,
             step=step,
-            diagnostics=batch_diagnostics(steps, states)
-            | modulation_diagnostics(weights, success)
+            step_weight=self.step_weight,
+            states=states,
+            diagnostics=modulation_diagnostics(weights, success)
             | baseline_diagnostics(returns, baselines, neighbours),
         )
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from proxmo.credit.diagnostics import batch_diagnostics
 from proxmo.credit.groups import leave_one_out_mean
 from proxmo.credit.options import check_finite
-from proxmo.credit.result import Credit
+from proxmo.credit.result import Credit, combine
 from proxmo.credit.returns import charge_invalid
 from proxmo.credit.steps import Steps
 
@@ -34,9 +31,4 @@ class RLOO:
         episode = charge_invalid(
             relative[steps.trajectory_ids], steps.valid, self.invalid_action_penalty
         )
-        return Credit(
-            advantage=episode,
-            episode=episode,
-            step=np.zeros_like(episode),
-            diagnostics=batch_diagnostics(steps),
-        )
+        return combine(steps, episode=episode)

@@ -19,6 +19,9 @@ Ints = NDArray[np.intp]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+_LARGEST = 1e150
+"""Size of all rewards of a group beyond which squares overflow, and a deviation is infinite."""
+
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class Steps:
@@ -30,8 +33,9 @@ class Steps:
 
     Raises:
         InputError: naming the row, the value and the way out, when columns differ in
-            length, a reward is NaN or infinite, a trajectory is in two groups or has two
-            success flags, or a step number repeats within a trajectory.
+            length, a reward is NaN, infinite or so large that sums of squares overflow, a
+            trajectory is in two groups or has two success flags, or a step number repeats
+            within a trajectory.
     """
 
     group: NDArray[np.object_]
@@ -44,8 +48,9 @@ class Steps:
     """(N,) Text of the state in which the agent acted."""
     reward: Floats
     """(N,) Per step; the episode's reward is the sum over its steps."""
-    success: Bools
-    """(N,) The trajectory's flag, on each of its steps."""
+    success: Bools | None
+    """(N,) The trajectory's flag, on each of its steps; None where nobody knows, which is enough
+    for methods without modulation."""
     valid: Bools
     """(N,) Whether the step's action was one that the environment admits."""
 
@@ -57,7 +62,7 @@ class Steps:
         step: ArrayLike,
         observation: Sequence[str] | NDArray[Any],
         reward: ArrayLike,
-        success: ArrayLike,
+        success: ArrayLike | Sequence[bool | None] | None = None,
         valid: ArrayLike | None = None,
     ) -> None:
         """Copy the columns into arrays and check them; without `valid`, all are valid."""
@@ -67,10 +72,14 @@ class Steps:
             "step": _integers("step", step),
             "observation": _strings("observation", observation),
             "reward": _numbers("reward", reward),
-            "success": _flags("success", success),
         }
         rows = len(columns["group"])
         columns["valid"] = np.ones(rows, bool) if valid is None else _flags("valid", valid)
+        known = _known("success", success)
+        if known is None:
+            object.__setattr__(self, "success", None)
+        else:
+            columns["success"] = _flags("success", known)
         for name, column in columns.items():
             if len(column) != rows:
                 raise InputError(
@@ -190,7 +199,13 @@ class Steps:
 
     @cached_property
     def trajectory_successes(self) -> Bools:
-        """(M,) s_i, each trajectory's success flag."""
+        """(M,) s_i, each trajectory's success flag; `InputError` where nobody knows it."""
+        if self.success is None:
+            raise InputError(
+                "success is not known, and the modulation by success rate needs it; give the "
+                "column 'success', turn modulation off (modulation=0), or take a method without "
+                "it, such as ProxMOStep, GiGPO or GRPO"
+            )
         return self.success[self.first_rows]
 
     def _check(self) -> None:
@@ -209,8 +224,15 @@ class Steps:
                 f"is in group {self.group[first[row]]!r} in row {first[row]}; "
                 "give every trajectory of the batch an id of its own"
             )
-        row = _first(self.success != self.success[first])
-        if row is not None:
+        size = np.bincount(self.group_ids, weights=np.minimum(abs(self.reward), 2 * _LARGEST))
+        group = _first(size > _LARGEST)
+        if group is not None:
+            raise InputError(
+                f"rewards of group {self.group_labels[group]!r} add up to more than "
+                f"{_LARGEST:g} in size, too large to compute with; give smaller ones"
+            )
+        row = None if self.success is None else _first(self.success != self.success[first])
+        if row is not None and self.success is not None:
             raise InputError(
                 f"success is {self.success[row]} in {self._where(row)}, but "
                 f"{self.success[first[row]]} in row {first[row]} of the same trajectory; "
@@ -316,6 +338,22 @@ def _integers(name: str, values: ArrayLike) -> Ints:
     if row is not None:
         raise InputError(f"{name} is {column[row]} in row {row}; give whole numbers")
     return column.astype(np.intp)
+
+
+def _known(name: str, values: Any) -> ArrayLike | None:
+    """The column, or None where it is left out or unknown in every row."""
+    if values is None or (isinstance(values, np.ndarray) and values.dtype != object):
+        return values
+    listed: Any = _listed(values)
+    if not isinstance(listed, Sequence) or not any(value is None for value in listed):
+        return listed
+    row = next((row for row, value in enumerate(listed) if value is not None), None)
+    if row is None:
+        return None
+    raise InputError(
+        f"{name} is {listed[row]!r} in row {row} and None in another; give it for every step, or "
+        "leave the column out"
+    )
 
 
 def _flags(name: str, values: ArrayLike) -> Bools:

@@ -9,6 +9,7 @@ SPEC = EnvSpec(
     env="proxmo.envs.webshop.env:WebShopEnv",
     tasks="proxmo.envs.webshop.tasks:load_tasks",
     expert="proxmo.envs.webshop.expert:Expert",
+    codec="proxmo.envs.webshop.codec:ArticleNumbers",
     max_steps=15,
     prompt_tokens=4096,
     cold_start=ColdStart(

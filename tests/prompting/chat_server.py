@@ -29,6 +29,14 @@ class BreakError(Exception):
     """The connection breaks in the middle of an answer."""
 
 
+class EndlessError(Exception):
+    """The answer goes on as long as somebody reads it."""
+
+
+class DripError(Exception):
+    """The answer comes by a byte every twentieth of a second, and has no end."""
+
+
 class StallError(Exception):
     """No answer comes as long as the server runs."""
 
@@ -51,7 +59,6 @@ def said(text, *, prompt=10, completion=3, finish="stop"):
                 "usage": {
                     "prompt_tokens": prompt,
                     "completion_tokens": completion,
-                    "total_tokens": prompt + completion,
                 },
             }
         ),
@@ -98,6 +105,20 @@ class ChatServer:
                     self.send_header("Content-Length", "1000")
                     self.end_headers()
                     self.wfile.write(b'{"choices": [')
+                    return
+                except EndlessError:
+                    self.close_connection = True
+                    self.send_response(200)
+                    self.end_headers()
+                    while not server.closing.is_set():
+                        self.wfile.write(b" " * 65536)
+                    return
+                except DripError:
+                    self.close_connection = True
+                    self.send_response(200)
+                    self.end_headers()
+                    while not server.closing.wait(0.05):
+                        self.wfile.write(b" ")
                     return
                 except StallError:
                     server.closing.wait()

@@ -5,10 +5,18 @@ import logging
 import threading
 from datetime import UTC, datetime
 
-import httpx
 import numpy as np
 import pytest
-from chat_server import BreakError, DropError, Reply, StallError, refused, said
+from chat_server import (
+    BreakError,
+    DripError,
+    DropError,
+    EndlessError,
+    Reply,
+    StallError,
+    refused,
+    said,
+)
 
 from proxmo.errors import InputError, ProxmoError
 from proxmo.policies.base import Response, Usage
@@ -165,6 +173,7 @@ def test_a_stalled_request_is_given_up_and_asked_again(ask):
         (Reply(502, ""), "502 Bad Gateway"),
         (DropError, "RemoteProtocolError"),
         (StallError, r"no answer within 0\.2 s"),
+        (DripError, r"no answer within 0\.2 s"),
     ],
 )
 def test_trouble_that_does_not_pass_is_an_outage_not_a_response(ask, trouble, named):
@@ -196,6 +205,8 @@ NONSENSE = {
     "no message": json.dumps({"choices": [{}]}),
     "null content": json.dumps({"choices": [{"message": {"content": None}}]}),
     "a number as content": json.dumps({"choices": [{"message": {"content": 4}}]}),
+    "deep JSON": "[" * 100_000,
+    "a number of 5,000 digits": "9" * 5000,
     "no choices, counted": json.dumps({"choices": [], **COUNTED}),
 }
 
@@ -416,10 +427,143 @@ def test_the_server_may_ask_for_a_longer_wait_but_not_for_hours():
         ("Tue, 24 Nov 2026 12:00:20 GMT", 20.0),
         ("Tue, 24 Nov 2026 11:00:00 GMT", 0.0),
         ("soon", None),
-        (None, None),
+        ("", None),
+        ("99999999999999999999", 1e20),
+        ("nan", None),
+        ("inf", None),
+        ("1e999", None),
+        ("Tue, 24 Nov 99999999999999999999 12:00:20 GMT", None),
+        ("Tue, 24 Nov 0001 00:00:00 +2359", 0.0),
     ],
 )
 def test_retry_after_holds_seconds_or_a_date(header, seconds):
-    reply = httpx.Response(429, headers={} if header is None else {"Retry-After": header})
     now = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
-    assert _asked_to_wait(reply, now) == seconds
+    assert _asked_to_wait(header, now) == seconds
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_an_answer_without_end_is_read_no_further_than_an_answer_goes(serve, status):
+    resource = pytest.importorskip("resource")
+    server = serve(failing(EndlessError, 99))
+    policy = EndpointPolicy(Endpoint(server.url, "m", retries=0), environment={})
+    dialogue = policy.open([np.random.default_rng(0)], temperature=1.0, greedy=False)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
+    with pytest.raises(ProxmoError, match="more than 4 MB"):
+        dialogue.respond([0], ["Hello"])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+    policy.close()
+
+
+def test_an_answer_that_is_compressed_against_the_request_is_not_unpacked(ask):
+    reply = Reply(200, said("fine").body, {"Content_Encoding": "gzip"})
+    with pytest.raises(ProxmoError, match="an encoding that was not asked for"):
+        ask(lambda _: reply)
+    _, [request] = ask(lambda _: "fine")
+    assert request.headers["Accept-Encoding"] == "identity"
+
+
+def test_a_response_longer_than_its_tokens_can_be_is_cut(ask):
+    [response], [_] = ask(lambda _: "a" * 1_000_000)
+    assert (len(response.text), response.stop) == (512 * 64, "length")
+
+
+def test_half_characters_in_an_answer_are_replaced(ask):
+    [response], _ = ask(lambda _: said("go \ud800 east\x1b[2J"), context="conversation", turns=2)
+    assert response.text == "go \ufffd east\ufffd[2J"
+
+
+@pytest.mark.parametrize("count", [float("inf"), float("nan"), -1, 1e300, 10**20, "many", [], None])
+def test_a_count_that_is_none_leaves_the_request_uncounted(ask, count):
+    [response], [_] = ask(lambda _: said("fine", prompt=count))
+    assert (response.text, response.usage) == ("fine", Usage(1, uncounted=1))
+
+
+HOSTILE = f"\x1b]0;title\x07 \u202e {KEY} \ud800"
+ESCAPED = KEY.replace("-", "%2D")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        refused(401, HOSTILE),
+        refused(404, HOSTILE, HOSTILE),
+        refused(400, HOSTILE),
+        refused(500, HOSTILE),
+        refused(429, HOSTILE, Retry_After="nan"),
+        refused(429, HOSTILE, Retry_After="99999999999999999999"),
+        Reply(400, "[" * 100_000),
+        Reply(400, json.dumps({"error": {"message": [KEY]}})),
+        Reply(400, json.dumps([KEY])),
+        Reply(500, f"<html>{KEY}</html>"),
+        Reply(302, "", {"Location": f"http://elsewhere/?key={KEY}"}),
+        Reply(307, "", {"Location": f"http://[{KEY}"}),
+        Reply(308, "", {"Location": f"{KEY}://elsewhere"}),
+        Reply(301, "", {"Location": f"http://{KEY}:x@elsewhere/"}),
+        Reply(500, "", {"Location": KEY}),
+        Reply(200, "", {"Content_Encoding": KEY}),
+        Reply(200, KEY),
+    ],
+)
+def test_no_message_holds_the_key_or_what_a_terminal_would_obey(ask, reply):
+    with pytest.raises(ProxmoError) as raised:
+        ask(lambda _: reply)
+    said = str(raised.value)
+    assert KEY not in said
+    assert said.isprintable()
+    assert len(said) < 1000
+
+
+def test_the_key_is_hidden_as_an_address_writes_it_too(ask):
+    key = "sk+secret/0123=="
+    for written in (key, "sk%2Bsecret%2F0123%3D%3D"):
+        reply = Reply(302, "", {"Location": f"http://elsewhere/?key={written}"})
+        with pytest.raises(InputError) as raised:
+            ask(lambda _, reply=reply: reply, key=key)
+        assert "secret" not in str(raised.value)
+
+
+LINE = {"asked": "a" * 32, "text": "fine", "stop": "end", "usage": {"requests": 1}}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "\0" * 10,
+        "17",
+        "null",
+        json.dumps(LINE | {"text": 4}),
+        json.dumps(LINE | {"asked": ["a"]}),
+        json.dumps(LINE | {"stop": "evil"}),
+        json.dumps(LINE | {"stop": {}}),
+        json.dumps(LINE | {"usage": None}),
+        json.dumps(LINE | {"usage": {"requests": "1"}}),
+        json.dumps(LINE | {"usage": {"requests": -1}}),
+        json.dumps(LINE | {"usage": {"price": 1}}),
+        json.dumps({"asked": "a"}),
+    ],
+)
+def test_a_damaged_line_of_the_journal_is_named(tmp_path, damaged):
+    path = tmp_path / "answers.jsonl"
+    path.write_text(f"{json.dumps(LINE)}\n{damaged}\n{json.dumps(LINE)}\n")
+    with pytest.raises(InputError, match=r"line 2 of .*answers\.jsonl is no answer.*delete"):
+        Journal(path)
+
+
+@pytest.mark.parametrize("cut", range(1, 100, 7))
+def test_a_journal_that_was_cut_anywhere_keeps_its_whole_lines(tmp_path, cut):
+    path = tmp_path / "answers.jsonl"
+    journal = Journal(path)
+    for number in range(3):
+        journal.keep({"n": number}, Response(f"é {number}", usage=Usage(1, 2, 3)))
+    path.write_bytes(path.read_bytes()[:-cut])
+    again = Journal(path)
+    assert len(again) == 2
+    again.keep({"n": 2}, Response("new", usage=Usage(1, 2, 3)))
+    assert [Journal(path).find({"n": n}) for n in range(3)] == [
+        Response("é 0", usage=Usage(1, 2, 3)),
+        Response("é 1", usage=Usage(1, 2, 3)),
+        Response("new", usage=Usage(1, 2, 3)),
+    ]

@@ -159,7 +159,7 @@ def test_a_record_of_answers_that_is_none_is_refused(serve, evaluate, tmp_path):
     (tmp_path / "result.json.answers.jsonl").write_text("[1, 2]\n")
     code, told, _ = evaluate(serve(lambda _: "fine"), "--tasks", "1")
     assert code == 2
-    assert "result.json.answers.jsonl is no record of answers" in told
+    assert "result.json.answers.jsonl is no answer on record" in told
 
 
 @pytest.mark.parametrize(

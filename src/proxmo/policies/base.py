@@ -11,6 +11,9 @@ import numpy as np
 from proxmo.prompts import Prompter
 from proxmo.types import Context
 
+Stop = Literal["end", "length", "full"]
+"""Why a response ended where it did."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -42,7 +45,7 @@ class Response:
     """Sampled tokens, the end-of-turn token included."""
     logprobs: tuple[float, ...] = ()
     """Log-probability of each sampled token."""
-    stop: Literal["end", "length", "full"] = "end"
+    stop: Stop = "end"
     """`end`: the policy ended its turn; `length`: the response was cut; `full`: the
     conversation has no room for another turn, nothing was sampled."""
     usage: Usage | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import random
 import threading
 from collections.abc import Mapping, Sequence
@@ -10,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import httpx
 import numpy as np
@@ -18,6 +21,7 @@ from proxmo.errors import InputError, ProxmoError
 from proxmo.policies.base import Response, Usage
 from proxmo.policies.journal import Journal
 from proxmo.prompts import Prompter
+from proxmo.text import clean, shown
 from proxmo.types import Context
 
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -27,6 +31,13 @@ _LAST_PORT = 65535
 _LONGEST_BACKOFF = 60.0
 _LONGEST_WAIT = 600.0
 """Seconds; a server that asks for more, such as for a day's quota, ends the run instead."""
+_LONGEST_ANSWER = 4 << 20
+"""Bytes of an answer that are read; one that goes on is no answer."""
+_TOKEN_CHARACTERS = 64
+"""Most characters of a response for each token that it may have: tokenizers have few longer ones,
+and a server that sends more has not kept to the limit."""
+_MOST_TOKENS = 1 << 40
+"""Of an answer; a server that counts more does not count."""
 # Request Timeout, Conflict, Too Early, Too Many Requests: of the client's errors, the passing ones.
 _PASSING = frozenset({408, 409, 425, 429})
 # How OpenAI and vLLM, and llama.cpp, say that a prompt is longer than the model reads.
@@ -93,7 +104,9 @@ class EndpointPolicy:
             )
         self._key = key
         self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            # Not compressed: a few bytes could then become any number of them.
+            headers={"Accept-Encoding": "identity"}
+            | ({"Authorization": f"Bearer {key}"} if key else {}),
             timeout=None,  # `asyncio.timeout` bounds a request as a whole
             limits=httpx.Limits(max_keepalive_connections=endpoint.concurrency),
         )
@@ -220,23 +233,21 @@ class EndpointPolicy:
         } | ({"seed": seed} if seeded else {})
         try:
             async with asyncio.timeout(self.endpoint.timeout):
-                reply = await self._client.post(self.endpoint.url + _PATH, json=payload)
+                reply = await self._post(payload)
         except TimeoutError:
             return _Again(f"no answer within {self.endpoint.timeout:g} s")
-        except httpx.DecodingError:
-            return _Again(
-                "an answer in no known encoding", answered=True, spent=Usage(1, uncounted=1)
-            )
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-            raise InputError(f"--endpoint {self.endpoint.url}: {error}") from None
-        except httpx.TransportError as error:
-            return _Again(f"{type(error).__name__}: {error}".rstrip(": "))
-        if reply.status_code == httpx.codes.OK:
-            return _read(reply)
+            raise InputError(self._hidden(f"--endpoint {self.endpoint.url}: {error}")) from None
+        except httpx.HTTPError as error:
+            # Such an error may quote what the server sent.
+            return _Again(self._hidden(f"{type(error).__name__}: {error}".rstrip(": ")))
+        if reply.status == httpx.codes.OK:
+            return _read(reply, _TOKEN_CHARACTERS * self.endpoint.max_response_tokens)
         said = self._message(reply)
-        if reply.status_code in _PASSING or reply.status_code >= 500:
-            return _Again(f"{reply.status_code} {said}", _asked_to_wait(reply, datetime.now(UTC)))
-        if reply.status_code in (400, 413, 422):
+        if reply.status in _PASSING or reply.status >= 500:
+            waits = _asked_to_wait(reply.headers.get("retry-after", ""), datetime.now(UTC))
+            return _Again(f"{reply.status} {said}", waits)
+        if reply.status in (400, 413, 422):
             if any(words in said.lower() for words in _FULL):
                 return Response("", stop="full")
             # Newer models of OpenAI name the limit so; some servers take no seed.
@@ -246,7 +257,27 @@ class EndpointPolicy:
             if seeded and "seed" in said:
                 self._seeded = False
                 return await self._try(messages, seed, temperature)
-        raise InputError(self._refusal(reply.status_code, said))
+        raise InputError(self._refusal(reply.status, said))
+
+    async def _post(self, payload: Payload) -> _Reply:
+        """The server's answer, read as far as an answer goes."""
+        async with self._client.stream(
+            "POST",
+            self.endpoint.url + _PATH,
+            # As ASCII: half a character in a text is then the server's to judge.
+            content=json.dumps(payload),
+            headers={"Content-Type": "application/json"},
+        ) as reply:
+            encoding = reply.headers.get("content-encoding", "identity").lower()
+            if encoding != "identity":
+                return _Reply(reply, trouble="an answer in an encoding that was not asked for")
+            body = bytearray()
+            async for chunk in reply.aiter_raw():
+                body += chunk
+                if len(body) > _LONGEST_ANSWER:
+                    most = f"{_LONGEST_ANSWER >> 20} MB"
+                    return _Reply(reply, trouble=f"an answer of more than {most}")
+            return _Reply(reply, bytes(body))
 
     def _refusal(self, status: int, said: str) -> str:
         endpoint = self.endpoint
@@ -264,22 +295,45 @@ class EndpointPolicy:
             return f"{answer}: it is somewhere else; give --endpoint its new address"
         return f"{answer} to a request for model {endpoint.model!r}; check --model and its options"
 
-    def _message(self, reply: httpx.Response) -> str:
+    def _message(self, reply: _Reply) -> str:
         """What the server says about an error, on one line, without the key."""
         if "location" in reply.headers:
-            return f"go to {reply.headers['location']}"
+            return self._hidden(f"go to {reply.headers['location']}")
         try:
-            body = reply.json()
+            body = json.loads(reply.body)
             error = body.get("error", body)
             said = error.get("message", error) if isinstance(error, dict) else error
             if isinstance(error, dict) and error.get("code"):
                 said = f"{said} [{error['code']}]"
-        except (ValueError, AttributeError):
-            said = reply.text
-        text = " ".join(str(said).split())
+            said = str(said)
+        except (ValueError, AttributeError, RecursionError):
+            said = reply.trouble or reply.body.decode(errors="replace")
+        return self._hidden(said) or self._hidden(reply.http.reason_phrase)
+
+    def _hidden(self, text: str) -> str:
+        """What comes from outside, on one line that a terminal may be shown, without the key."""
         if self._key:
-            text = text.replace(self._key, "***")
-        return text[:500] or reply.reason_phrase
+            for form in (self._key, quote(self._key, safe=""), quote_plus(self._key)):
+                text = text.replace(form, "***")
+        return shown(" ".join(text.split()))[:500]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What a server answered."""
+
+    http: httpx.Response
+    body: bytes = b""
+    trouble: str = ""
+    """Why the body was not read, where it was not."""
+
+    @property
+    def status(self) -> int:
+        return self.http.status_code
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.http.headers
 
 
 _NOTHING = Usage()
@@ -342,25 +396,29 @@ def retry_delay(attempt: int, asked: float | None, backoff: float, jitter: float
     return max(delay, asked or 0.0)
 
 
-def _asked_to_wait(reply: httpx.Response, now: datetime) -> float | None:
+def _asked_to_wait(header: str, now: datetime) -> float | None:
     """Seconds of a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3)."""
-    value = reply.headers.get("retry-after", "")
     try:
-        return max(0.0, float(value))
+        seconds = float(header)
     except ValueError:
-        pass
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
+        try:
+            date = parsedate_to_datetime(header)
+            seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+        except (ValueError, OverflowError):  # no date, or of a year that there is not
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _read(reply: httpx.Response) -> Response | _Again:
-    """The response in an answer of the server, or why there is none."""
+def _read(reply: _Reply, longest: int) -> Response | _Again:
+    """The response in an answer of the server, or why there is none.
+
+    `longest` is how many characters a text may have; what is over is cut off.
+    """
+    if reply.trouble:
+        return _Again(reply.trouble, answered=True, spent=Usage(1, uncounted=1))
     try:
-        body = reply.json()
-    except ValueError:
+        body = json.loads(reply.body)
+    except (ValueError, RecursionError):  # the second: it is nested thousands deep
         return _Again("an answer that is not JSON", answered=True, spent=Usage(1, uncounted=1))
     usage = _usage(body)
     try:
@@ -374,18 +432,23 @@ def _read(reply: httpx.Response) -> Response | _Again:
         text = ""
     if not isinstance(text, str):
         return _Again("an answer without a text", answered=True, spent=usage)
+    cut = reason == "length" or len(text) > longest
+    text = clean(text[:longest])
     if isinstance(thought, str) and "<think>" not in text:
         # The server has cut out what the model wrote first, as vLLM's reasoning parsers do.
-        text = f"<think>{thought}</think>{text}"
-    return Response(text, stop="length" if reason == "length" else "end", usage=usage)
+        text = f"<think>{clean(thought[:longest])}</think>{text}"
+    return Response(text, stop="length" if cut else "end", usage=usage)
 
 
 def _usage(body: Any) -> Usage:
     try:
         counted = body["usage"]
-        return Usage(1, int(counted["prompt_tokens"]), int(counted["completion_tokens"]))
-    except (LookupError, TypeError, ValueError):
+        read, written = int(counted["prompt_tokens"]), int(counted["completion_tokens"])
+    except (LookupError, TypeError, ValueError, OverflowError):
         return Usage(1, uncounted=1)
+    if not (0 <= read <= _MOST_TOKENS and 0 <= written <= _MOST_TOKENS):
+        return Usage(1, uncounted=1)
+    return Usage(1, read, written)
 
 
 def _base_address(url: str) -> str:

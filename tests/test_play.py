@@ -9,15 +9,20 @@ import pytest
 from rich.console import Console
 
 from proxmo import cli
-from proxmo.commands.play import _combination, completions, play
+from proxmo.commands.play import completions, play
 from proxmo.envs import registry
 from proxmo.envs.base import Task
+from proxmo.envs.spec import EnvSpec
+from proxmo.errors import ProxmoError
 
 
 class Countdown:
     """Accomplished by saying "go" twice."""
 
-    def reset(self, *, seed=None, options=None):
+    def close(self):
+        pass
+
+    def reset(self, *, seed=None, options=None) -> tuple[str, dict]:
         self.left = (options or {}).get("left", 2)
         return "ready [bold]", self._info(True)
 
@@ -29,17 +34,15 @@ class Countdown:
 
     def _info(self, valid):
         over = self.left == 0
-        parts = {"r_price": True, "own_part": 0.25} if over else {}
         return {
             "admissible_actions": ["go"],
             "success": over,
             "valid": valid,
             "score": float(over),
-            "reward_parts": parts,
         }
 
 
-def played(*lines):
+def played(*lines, env=None, explanation=lambda info: ()):
     """What is shown when these lines are typed."""
     typed = iter(lines)
     offered = []
@@ -53,22 +56,99 @@ def played(*lines):
 
     shown = io.StringIO()
     console = Console(file=shown, soft_wrap=True)
-    play(Countdown(), Task("t", "count", {"left": 2}), 0, console, read_line)
-    assert all(actions == ["go"] for actions in offered)
+    task = Task("t", "count", {"left": 2})
+    play(env or Countdown(), task, 0, console, read_line, explanation)
+    assert env or all(actions == ["go"] for actions in offered)
     return shown.getvalue().splitlines()
 
 
-def test_an_episode_ends_with_its_reward_score_and_parts():
-    assert played("go", " go ") == [
+def test_an_episode_ends_with_its_reward_its_score_and_how_it_came_about():
+    def explanation(info):
+        return [f"[b]all[/b] of {info['score']:g}", "\x1b[2J"]
+
+    assert played("go", " go ", explanation=explanation) == [
         "ready [bold]",
         "1 left",
         "0 left",
         "the task is accomplished after 2 steps",
         "reward 10",
         "score 1",
-        "  r_price   True   within the price asked for",
-        "  own_part  0.25",
+        "[b]all[/b] of 1",
+        "\ufffd[2J",
     ]
+
+
+class Odd(Countdown):
+    """A countdown that tells little, and that with marks of its own."""
+
+    def __init__(self, **told):
+        self.told = told
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(options=options)
+        return "\x1b]0;title\x07\u202eready\r", self.told
+
+    def step(self, action):
+        observation, reward, over, cut, _ = super().step(action)
+        return observation, reward, over, cut, self.told
+
+
+def test_nothing_that_an_environment_says_acts_on_the_terminal():
+    shown = played("go", "go", env=Odd())
+    assert shown[0] == "\ufffd]0;title\ufffd\\u202eready\\u000d"
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        ({}, "whether the task is accomplished is not known (`success` is None) after 2 steps"),
+        ({"success": "no"}, "whether the task is accomplished is not known (`success` is 'no')"),
+        ({"success": True, "admissible_actions": 7}, "the task is accomplished after 2 steps"),
+        ({"success": False, "score": "high"}, "the task is not accomplished after 2 steps"),
+    ],
+)
+def test_an_info_that_lacks_keys_is_played(told, outcome):
+    shown = played("/actions", "go", "go", env=Odd(**told))
+    assert any(line.startswith(outcome) for line in shown)
+    assert "reward 10" in shown
+
+
+class Breaks(Countdown):
+    def __init__(self, where):
+        self.where = where
+
+    def reset(self, *, seed=None, options=None):
+        if self.where == "reset()":
+            raise KeyError("shelf \x1b[1m")
+        return super().reset(options=options)
+
+    def step(self, action):
+        observation, reward, *rest, info = super().step(action)
+        if self.where == "step()":
+            reward = "much"
+        return observation, reward, *rest, info
+
+
+@pytest.mark.parametrize("where", ["reset()", "step()", "its explanation of the score"])
+def test_an_environment_that_raises_is_said_to(where):
+    def explanation(info):
+        return [1 / 0]
+
+    with pytest.raises(ProxmoError, match="the fault is in the environment") as told:
+        played("go", "go", env=Breaks(where), explanation=explanation)
+    assert f"the environment failed in {where}: " in str(told.value)
+    assert "\x1b" not in str(told.value)
+
+
+def test_an_environment_that_cannot_be_made_costs_no_traceback(monkeypatch, capsys, no_data):
+    def breaks(self, *, max_steps=None, **options):
+        raise RuntimeError("no display")
+
+    monkeypatch.setattr(EnvSpec, "make", breaks)
+    assert cli.main(["play", "alfworld"]) == 1
+    told = capsys.readouterr().err
+    assert "the environment cannot be made: RuntimeError: no display" in told
+    assert "Traceback" not in told
 
 
 def test_what_begins_with_a_slash_is_no_step():
@@ -177,22 +257,14 @@ def test_webshop_is_played_through_a_pipe_to_a_purchase_and_its_score_is_explain
     assert all(len(line.split()) > 2 for line in told[5:])  # every part says what it means
 
 
-def test_a_purchase_without_options_asked_for_has_no_term_for_them():
-    parts = {"r_type": 0.5, "r_att": 0.5, "w_att": 2 / 3, "r_price": True, "w_price": 1 / 3}
-    assert _combination(parts) == [
-        "  = r_type * (w_att * r_att + w_price * r_price)",
-        "  = 0.5 * (0.667 * 0.5 + 0.333 * 1)",
-    ]
-
-
 def test_an_episode_of_webshop_that_ran_out_of_steps_says_that_nothing_was_bought(no_data):
     ended = run(["webshop", "--max-steps", "2"], b"search[mug]\nclick[next >]\n")
     assert ended.returncode == 0
-    assert ended.stdout.decode().splitlines()[-3:] == [
-        "the task is not accomplished after 2 steps; the step limit was reached, and nothing was "
-        "bought",
+    assert ended.stdout.decode().splitlines()[-4:] == [
+        "the task is not accomplished after 2 steps; the step limit was reached",
         "reward 0",
         "score 0",
+        "nothing was bought",
     ]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from rich.console import Console
@@ -17,8 +19,9 @@ from tyro.conf import Positional, arg
 from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
 from proxmo.envs import registry
-from proxmo.envs.base import Task, TaskSet
-from proxmo.errors import InputError
+from proxmo.envs.base import Task, TaskSet, TextEnv
+from proxmo.errors import InputError, ProxmoError
+from proxmo.text import shown
 
 HELP = """\
 Type an action as an agent would write it.
@@ -27,28 +30,13 @@ Type an action as an agent would write it.
   /quit     leave"""
 """What is not sent to the environment begins with a slash, with which no action begins."""
 
-MEANINGS = {
-    "r_type": "kind of product, a factor: 1 as asked for, 0.5, 0.1 or 0 if less and less alike",
-    "query_match": "found with the same query as the product asked for",
-    "category_match": "shares two categories with the product asked for",
-    "title_score": "share of the nouns of its title that stand in this title",
-    "r_att": "share of the attributes asked for",
-    "w_att": "weight of the attributes: their number / (attributes + options + 1)",
-    "r_option": "share of the options asked for",
-    "w_option": "weight of the options: their number / (attributes + options + 1)",
-    "r_price": "within the price asked for",
-    "w_price": "weight of the price: 1 / (attributes + options + 1)",
-}
-"""What parts of a reward mean that do not explain themselves (WebShop's)."""
-
-_WEIGHTED = (("w_att", "r_att"), ("w_option", "r_option"), ("w_price", "r_price"))
-"""Parts that WebShop's score multiplies and adds up; a goal without options lacks the second."""
-
 _FREE = re.compile(r"\[<[^<>]*>\]$")
 """The end of an action that takes any words, such as "search[<your query>]"."""
 
 ReadLine = Callable[[Sequence[str]], str]
 """The next line typed, given what can be completed; raises `EOFError` at the end of input."""
+Explanation = Callable[[Mapping[str, Any]], Sequence[str]]
+"""From the last `info` of an episode, lines that say how its score came about."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +47,15 @@ class PlayOptions:
     """
 
     env: Positional[str]
-    """Environment: a name of the registry, such as alfworld or webshop, or `module:NAME` of an
-    `EnvSpec`."""
+    """Environment: a name of the registry (one that is unknown is answered with those that are
+    known), or `module:NAME` of an `EnvSpec`."""
     task: Annotated[int, Field(ge=0)] = 0
     """Number of the task in its split, from 0."""
     split: str = "valid"
     """Split that the task is of."""
     data: Annotated[str | None, arg(aliases=["--games"])] = None
-    """Data of the environment (ALFWorld: game file, folder or archive; WebShop: folder); none:
-    what its variable says ($ALFWORLD_DATA, $WEBSHOP_DATA), else generated tasks."""
+    """Data of the environment: a file or a folder; none: what the environment's variable names,
+    else generated tasks."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of generated tasks and of the episode."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
@@ -81,44 +69,88 @@ def main(arguments: Sequence[str]) -> None:
     tasks = spec.load_tasks(options.split, options.data, options.seed)
     task = _choose(tasks, options)
     console = make_console()
-    limit = options.max_steps or spec.max_steps
+    limit = spec.max_steps if options.max_steps is None else options.max_steps
     _note(
         console,
         f"task {options.task} of {len(tasks)} in split {options.split!r}: {task.id}, "
         f"{task.task_type}; at most {limit} steps; /help helps",
     )
-    env = spec.make(max_steps=limit)
+    with _environment("cannot be made"):
+        env = spec.make(max_steps=limit)
     try:
-        play(env, task, options.seed, console, _reader())
+        play(env, task, options.seed, console, _reader(), spec.explanation)
     finally:
-        env.close()
+        with _environment("failed in close()"):
+            env.close()
 
 
-def play(env: Any, task: Task, seed: int, console: Console, read_line: ReadLine) -> None:
-    """Show observations and send lines to the environment until the episode ends."""
-    observation, info = env.reset(seed=seed, options=task.options)
+def play(
+    env: TextEnv,
+    task: Task,
+    seed: int,
+    console: Console,
+    read_line: ReadLine,
+    explanation: Explanation = lambda info: (),
+) -> None:
+    """Show observations and send lines to the environment until the episode ends.
+
+    Raises `ProxmoError` when the environment raises or answers with what is no observation, no
+    number or no `info`.
+    """
+    with _environment("failed in reset()"):
+        observation, info = env.reset(seed=seed, options=task.options)
+        info = dict(info)
     _show(console, observation)
     rewards: list[float] = []
     while True:
+        actions = _actions(info)
         try:
-            line = read_line(info["admissible_actions"]).strip()
+            line = read_line(actions).strip()
         except EOFError:
             line = "/quit"
         if line == "/quit":
             _note(console, f"left after {_steps(len(rewards))}; the task is not accomplished")
             return
         if line.startswith("/"):
-            _answer(console, line, info["admissible_actions"])
+            _answer(console, line, actions)
         if not line or line.startswith("/"):
             continue
-        observation, reward, terminated, truncated, info = env.step(line)
-        rewards.append(float(reward))
+        with _environment("failed in step()"):
+            observation, reward, terminated, truncated, info = env.step(line)
+            rewards.append(float(reward))
+            info = dict(info)
         _show(console, observation)
-        if not info["valid"]:
+        if not info.get("valid", True):
             _note(console, "that action is not admissible (/actions lists those that are)")
         if terminated or truncated:
-            _explain(console, rewards, info, truncated=truncated and not terminated)
+            cut_off = bool(truncated) and not terminated
+            _say_what_it_was_worth(console, rewards, info, truncated=cut_off)
+            with _environment("failed in its explanation of the score"):
+                lines = list(explanation(info))
+            for explained in lines:
+                console.print(Text(shown(str(explained)).rstrip()))
             return
+
+
+@contextmanager
+def _environment(failed: str) -> Iterator[None]:
+    """Whatever an environment raises is one sentence that says where; our own errors say it."""
+    try:
+        yield
+    except ProxmoError:
+        raise
+    except Exception as error:
+        told = shown(f"{type(error).__name__}: {error}")
+        raise ProxmoError(
+            f"the environment {failed}: {told}; the fault is in the environment or its data "
+            "(--debug shows where)"
+        ) from error
+
+
+def _actions(info: Mapping[str, Any]) -> list[str]:
+    """What the environment says it would accept; nothing where it says it in no list of texts."""
+    told = info.get("admissible_actions")
+    return [a for a in told if isinstance(a, str)] if isinstance(told, list | tuple) else []
 
 
 def _choose(tasks: TaskSet, options: PlayOptions) -> Task:
@@ -143,7 +175,7 @@ def _reader() -> ReadLine:
         line = sys.stdin.readline()
         if not line:
             raise EOFError
-        print(f"> {line.rstrip()}", flush=True)
+        print(f"> {shown(line.rstrip())}", flush=True)
         return line
 
     return read_line
@@ -178,44 +210,32 @@ def _answer(console: Console, line: str, actions: Sequence[str]) -> None:
         _note(console, f"{line} is not a command; there are /actions, /help and /quit")
 
 
-def _explain(
+def _say_what_it_was_worth(
     console: Console, rewards: Sequence[float], info: Mapping[str, Any], *, truncated: bool
 ) -> None:
-    """What the episode was worth, and why."""
-    outcome = "the task is accomplished" if info["success"] else "the task is not accomplished"
+    success = info.get("success")
+    outcome = (
+        f"whether the task is accomplished is not known (`success` is {success!r})"
+        if not isinstance(success, bool | np.bool_)
+        else "the task is accomplished"
+        if success
+        else "the task is not accomplished"
+    )
     why = "; the step limit was reached" if truncated else ""
-    parts: Mapping[str, Any] = info.get("reward_parts") or {}
-    if truncated and not parts and "has_search_bar" in info:
-        why += ", and nothing was bought"
-    console.print(Text(f"{outcome} after {_steps(len(rewards))}{why}", style="bold"))
+    line = f"{outcome} after {_steps(len(rewards))}{why}"
+    console.print(Text(shown(line), style="bold"))
     console.print(f"reward {sum(rewards):g}")
-    if "score" in info:
-        console.print(f"score {info['score']:.4g}")
-    for line in _combination(parts):
-        console.print(Text(line))
-    width = max(map(len, parts), default=0)
-    for name, value in parts.items():
-        told = f"{value:.3g}" if isinstance(value, float) else str(value)
-        console.print(Text(f"  {name:<{width}}  {told:<5}  {MEANINGS.get(name, '')}".rstrip()))
+    if isinstance(score := info.get("score"), int | float):
+        console.print(f"score {score:.4g}")
 
 
-def _combination(parts: Mapping[str, Any]) -> list[str]:
-    """How WebShop's parts make the score, in names and in numbers; nothing for other parts."""
-    if "r_type" not in parts:
-        return []
-    terms = [pair for pair in _WEIGHTED if parts.keys() >= set(pair)]
-    names = " + ".join(f"{weight} * {share}" for weight, share in terms)
-    numbers = " + ".join(f"{parts[weight]:.3g} * {parts[share]:.3g}" for weight, share in terms)
-    return [f"  = r_type * ({names})", f"  = {parts['r_type']:.3g} * ({numbers})"]
-
-
-def _show(console: Console, observation: str) -> None:
+def _show(console: Console, observation: object) -> None:
     # Observations have brackets of their own, which are no markup.
-    console.print(Text(observation.rstrip("\n")))
+    console.print(Text(shown(str(observation)).rstrip("\n")))
 
 
 def _note(console: Console, text: str) -> None:
-    console.print(Text(text, style="dim"))
+    console.print(Text(shown(text), style="dim"))
 
 
 def _steps(number: int) -> str:

@@ -10,6 +10,7 @@ SPEC = EnvSpec(
     tasks="proxmo.envs.webshop.tasks:load_tasks",
     expert="proxmo.envs.webshop.expert:Expert",
     codec="proxmo.envs.webshop.codec:ArticleNumbers",
+    explain="proxmo.envs.webshop.explain:explain",
     max_steps=15,
     prompt_tokens=4096,
     cold_start=ColdStart(

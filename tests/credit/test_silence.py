@@ -1,4 +1,4 @@
-"""Batches that teach nothing are warned of, by what is wrong with them."""
+"""Batches that teach nothing, or would never end, are warned of by what is wrong with them."""
 
 import warnings
 
@@ -6,6 +6,7 @@ import pytest
 from credit_batches import episode, steps_of
 
 import proxmo
+from proxmo.credit import soft
 from proxmo.errors import ProxmoWarning
 
 ALL = tuple(name for name in proxmo.CREDIT if name != "proxmo-released")
@@ -66,4 +67,12 @@ def test_a_step_level_tells_early_from_late_where_all_succeed():
 def test_the_warning_points_at_who_asked():
     with pytest.warns(ProxmoWarning) as caught:
         proxmo.GRPO()(steps_of(episode("g", "a", [0.0])))
+    assert caught[0].filename == __file__
+
+
+def test_groups_too_large_to_be_compared_are_warned_of(monkeypatch):
+    monkeypatch.setattr(soft, "_PAIRS", 8)
+    won = episode("g", "a", [0.0, 10.0], ["x x", "y y"], success=True)
+    with pytest.warns(ProxmoWarning, match="the largest group has 3 distinct states") as caught:
+        proxmo.ProxMO()(steps_of(won + episode("g", "b", [0.0], ["z z"])))
     assert caught[0].filename == __file__

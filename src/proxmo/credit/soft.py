@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from scipy.special import rel_entr
 
 from proxmo.credit.similarity import Kernel
 from proxmo.credit.states import States
 from proxmo.credit.steps import Floats, Ints
+from proxmo.errors import ProxmoWarning
 
+_PAIRS = 10**10
+"""Pairs of states beyond which a batch takes many minutes: about 2 * 10^7 a second."""
 _BLOCK = 2**22
 """Similarities held at once, about 100 MB with the temporaries."""
 
@@ -44,6 +49,7 @@ def soft_baselines(
     Returns the baselines (N,) and the effective number of neighbours (N,). A group with
     one state gets its mean; a group of one step its own return.
     """
+    _warn_of_size(states)
     means = states.mean(returns)  # (S,)
     baselines, neighbours = np.empty_like(means), np.empty_like(means)
     for start, end in zip(states.bounds[:-1], states.bounds[1:], strict=True):
@@ -55,3 +61,16 @@ def soft_baselines(
             baselines[low:high] = weights @ means[start:end]
             neighbours[low:high] = effective_neighbours(weights, count)
     return baselines[states.of_step], neighbours[states.of_step]
+
+
+def _warn_of_size(states: States) -> None:
+    """Warn where groups are so large that comparing all their states takes very long."""
+    sizes = np.diff(states.bounds).astype(np.float64)
+    if (pairs := float((sizes**2).sum())) > _PAIRS:
+        warnings.warn(
+            f"{pairs:.1g} pairs of states are compared, which takes about "
+            f"{pairs / 1.2e9:,.0f} minutes: the largest group has {sizes.max():,.0f} distinct "
+            "states. A group is the trajectories of one task; give each task a group of its own",
+            ProxmoWarning,
+            stacklevel=5,  # whoever called the estimator
+        )

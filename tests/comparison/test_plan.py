@@ -1,11 +1,13 @@
 """What a comparison's file means, and what it may not say."""
 
+import dataclasses
+
 import pytest
 
-from proxmo.comparison import cost
 from proxmo.comparison.cost import cost_of
 from proxmo.comparison.plan import episodes_per_update, load_plan
 from proxmo.credit import CREDIT
+from proxmo.envs import registry
 from proxmo.errors import InputError
 
 
@@ -55,7 +57,7 @@ def test_all_runs_of_a_seed_share_everything_but_credit(planned):
     assert (grpo.env, grpo.policy, grpo.rollout, grpo.optim) == (
         proxmo.env,
         proxmo.policy,
-        proxmo.episodes.play,
+        proxmo.rollout,
         proxmo.optim,
     )
     assert grpo.run.seed == proxmo.run.seed == 0
@@ -166,7 +168,10 @@ def test_a_file_without_seeds_is_refused(tmp_path):
 
 
 def test_the_cost_is_estimated_by_environment_where_it_is_known(planned, monkeypatch):
-    monkeypatch.setattr(cost, "BUILTIN_CORE_SECONDS", {"alfworld": 0.5, "webshop": 2.0})
+    for name, seconds in (("alfworld", 0.5), ("webshop", 2.0)):
+        spec = dataclasses.replace(registry.get(name), episode_core_seconds=seconds)
+        monkeypatch.setitem(registry.OURS, name, f"{__name__}:{name}")
+        monkeypatch.setitem(globals(), name, spec)
     both = planned(
         'methods = ["grpo"]\nbase.optim.updates = 9\n'
         "environments.alfworld.rollout = { tasks = 2, group_size = 5 }\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from proxmo.cold_start.sft import SftProgress
 from proxmo.config import EnvConfig, TrainConfig
@@ -86,7 +87,8 @@ class Watcher(Reporter):
 
     def _tell(self, line: str) -> None:
         seconds = int(time.perf_counter() - self._began)
-        self._console.print(f"[dim]{seconds // 60:3d}:{seconds % 60:02d}[/]  {line}")
+        when = f"{seconds // 60:3d}:{seconds % 60:02d}"
+        self._console.print(Text.assemble((when, "dim"), f"  {line}"))
 
 
 def show_result(console: Console, config: TrainConfig, result: RunResult, curve: Path) -> None:

@@ -10,10 +10,6 @@ from proxmo.comparison.plan import Plan, Run, episodes_per_update
 from proxmo.envs import registry
 from proxmo.training.run_folder import RunFolder
 
-BUILTIN_CORE_SECONDS = {"alfworld": 0.15, "webshop": 0.45}
-"""Environment -> core-seconds that an episode costs the built-in policy, learning included: updates
-of 128 and of 64 episodes took 19 and 28 s on one core in bfloat16."""
-
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -32,8 +28,8 @@ class Cost:
     seconds_per_update: float | None
     """Mean over the updates on record here, evaluations apart; None when there are none."""
     core_hours: float | None
-    """Estimate where nothing is on record, for the built-in policy in the two benchmarks; None for
-    what else there is."""
+    """Estimate where nothing is on record, for the built-in policy in environments whose spec says
+    what it costs; None for what else there is."""
 
 
 def cost_of(plan: Plan) -> Cost:
@@ -69,9 +65,10 @@ def _core_hours(plan: Plan, runs: Sequence[Run], episodes: Mapping[str, int]) ->
     """What so many episodes per run take the built-in policy; None where that is not known."""
     seconds = 0.0
     for run in runs:
-        if not plan.starts_from_builtin(run) or run.config.env.name not in BUILTIN_CORE_SECONDS:
+        episode = registry.get(run.config.env.name).episode_core_seconds
+        if episode is None or not plan.starts_from_builtin(run):
             return None
-        seconds += episodes[run.name] * BUILTIN_CORE_SECONDS[run.config.env.name]
+        seconds += episodes[run.name] * episode
     return seconds / 3600
 
 

@@ -26,7 +26,7 @@ from proxmo.comparison.file import COLD_START
 from proxmo.comparison.plan import Sweep, episodes_per_update
 from proxmo.comparison.results import SUCCESS, Measure, Results, RunRecord
 from proxmo.comparison.statistics import Estimate, Floats, aggregate
-from proxmo.comparison.tables import DIAGNOSTICS, PAPER_TYPES, seconds_by_part, type_place
+from proxmo.comparison.tables import DIAGNOSTICS, seconds_by_part
 from proxmo.files import whole
 
 WIDE, NARROW = 8.0, 4.2
@@ -278,8 +278,7 @@ def _final(
 
 def _types(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
     found = {name: of for name in names if (of := results.of(environment, name))}
-    every = [record for records in found.values() for record in records]
-    kinds = sorted({kind for record in every for kind in record.last["types"]}, key=type_place)
+    kinds = results.task_types(environment)
     bar = 0.8 / len(found)
     canvas, axes = _canvas(width, 0.5 if width == WIDE else 0.9)
     for place, (name, records) in enumerate(found.items()):
@@ -290,7 +289,7 @@ def _types(results: Results, environment: str, names: Sequence[str], width: floa
         colour = SHADE if name == COLD_START else colour_of(results, name)
         axes.bar(at, means, bar * 0.9, color=colour, label=name)
         axes.errorbar(at, means, spread, fmt="none", ecolor=INK, elinewidth=0.9)
-    told = [PAPER_TYPES.get(str(kind), str(kind)) for kind in kinds] + ["All"]
+    told = [*kinds.values(), "All"]
     axes.set_xticks(range(len(told)), told)
     _tell(axes.yaxis, SUCCESS)
     axes.set_ylim(bottom=0, top=min(axes.get_ylim()[1], 1.0))

@@ -164,7 +164,7 @@ def _environments(file: ComparisonFile) -> dict[str, Sections]:
     """Environments by name; one that says no `env.name` is called as the registry calls it."""
     base = file.base.get("env", {}).get("name")
     found = {}
-    for name, sections in (file.environments or {base or "alfworld": {}}).items():
+    for name, sections in (file.environments or {base or registry.DEFAULT: {}}).items():
         env = sections.get("env", {})
         if base is None and "name" not in env:
             env = {"name": name, **env}

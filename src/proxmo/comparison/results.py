@@ -15,6 +15,7 @@ from proxmo.comparison.jobs import is_finished
 from proxmo.comparison.plan import Plan, Run
 from proxmo.comparison.runner import read_failures
 from proxmo.comparison.statistics import Floats
+from proxmo.envs import registry
 from proxmo.training.run_folder import RunFolder
 
 Record = dict[str, Any]
@@ -46,7 +47,7 @@ class Measure:
 
 SUCCESS = Measure("success", "unseen tasks solved", "%")
 SCORE = Measure("score", "mean score on unseen tasks, times 100", "")
-"""The environment's own grade of an episode, where it gives one, as WebShop does."""
+"""The environment's own grade of an episode, where it gives one."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,13 @@ class Results:
         records = [r for (env, _, _), r in self.records.items() if env == environment]
         graded = all(record.last["overall"].get("score") is not None for record in records)
         return [SUCCESS, SCORE] if graded else [SUCCESS]
+
+    def task_types(self, environment: str) -> dict[str, str]:
+        """Task types that evaluations met -> their names, in the environment's own order."""
+        records = [r for (env, _, _), r in self.records.items() if env == environment]
+        spec = registry.get(records[0].run.config.env.name)
+        found = {kind for record in records for kind in record.last["types"]}
+        return {kind: spec.task_type_name(kind) for kind in sorted(found, key=spec.task_type_place)}
 
     def shared(self, environment: str, variants: Sequence[str]) -> dict[str, list[RunRecord]]:
         """Finished runs by variant, over the seeds that all of these variants have finished.

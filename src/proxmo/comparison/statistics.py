@@ -2,8 +2,9 @@
 
 The aggregates are those of Agarwal et al. 2021 (Deep Reinforcement Learning at the Edge of the
 Statistical Precipice, arXiv 2108.13264, section 4), written out here because the package that
-goes with the paper, rliable, brings pandas, seaborn and statsmodels along. Scores come in strata:
-one array (runs,) per environment.
+goes with the paper, rliable, brings pandas, seaborn and statsmodels along; the bootstrap is
+SciPy's.
+Scores come in strata: one array (runs,) per environment.
 
 A difference is judged by a t interval of the paired differences. A bootstrap of a few runs is too
 narrow for that: of three differences that are pure noise, one time in four all have one sign, and
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import bootstrap, trim_mean
 from scipy.stats import t as student
 
 Floats = NDArray[np.float64]
@@ -65,10 +67,7 @@ def interquartile_mean(scores: Floats) -> Floats:
 
     A quarter of the n scores, rounded down, is left out at each end: of five, the middle three.
     """
-    ordered = np.sort(scores, axis=-1)
-    count = ordered.shape[-1]
-    cut = count // 4
-    return ordered[..., cut : count - cut].mean(axis=-1)
+    return trim_mean(scores, 0.25, axis=-1)
 
 
 def aggregate(strata: Strata, seed: int = 0) -> Estimate:
@@ -78,8 +77,8 @@ def aggregate(strata: Strata, seed: int = 0) -> Estimate:
     of the percentiles.
     """
 
-    def statistic(samples: Sequence[Floats]) -> Floats:
-        return interquartile_mean(np.concatenate(samples, axis=-1))
+    def statistic(*samples: Floats, axis: int = -1) -> Floats:
+        return interquartile_mean(np.concatenate(samples, axis=axis))
 
     return _bootstrap(statistic, strata, seed)
 
@@ -92,7 +91,7 @@ def probability_of_improvement(ours: Strata, theirs: Strata, seed: int = 0) -> E
     """
     count = len(ours)
 
-    def statistic(samples: Sequence[Floats]) -> Floats:
+    def statistic(*samples: Floats, axis: int = -1) -> Floats:
         wins = []
         for mine, other in zip(samples[:count], samples[count:], strict=True):
             sign = np.sign(mine[..., :, None] - other[..., None, :])
@@ -127,17 +126,18 @@ def paired_difference(ours: Strata, theirs: Strata) -> Difference:
     return Difference(Estimate(mean, mean - half, mean + half), runs)
 
 
-def _bootstrap(
-    statistic: Callable[[Sequence[Floats]], Floats], strata: Strata, seed: int
-) -> Estimate:
-    """The statistic of the strata as they are, and of 10,000 resamples of them."""
-    value = float(statistic(strata))
+def _bootstrap(statistic: Callable[..., Floats], strata: Strata, seed: int) -> Estimate:
+    """The statistic of the strata as they are, and of 10,000 resamples of each of them."""
+    value = float(statistic(*strata))
     if min(map(len, strata)) < 2:
         return Estimate(value, math.nan, math.nan)
-    rng = np.random.default_rng(seed)
-    samples = [
-        stratum[rng.integers(len(stratum), size=(RESAMPLES, len(stratum)))] for stratum in strata
-    ]
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(statistic(samples), [tail, 1 - tail])
-    return Estimate(value, float(low), float(high))
+    found = bootstrap(
+        strata,
+        statistic,
+        n_resamples=RESAMPLES,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Estimate(value, float(found.low), float(found.high))

@@ -20,17 +20,6 @@ from proxmo.comparison.statistics import (
     probability_of_improvement,
 )
 
-PAPER_TYPES = {
-    "pick_and_place_simple": "Pick",
-    "look_at_obj_in_light": "Look",
-    "pick_clean_then_place_in_recep": "Clean",
-    "pick_heat_then_place_in_recep": "Heat",
-    "pick_cool_then_place_in_recep": "Cool",
-    "pick_two_obj_and_place": "Pick2",
-}
-"""ALFWorld's task types, named and ordered as in the tables of the papers (GiGPO's table 1)."""
-
-
 NO_INTERVAL = "–"
 _NEGATIVE = re.compile(r"(?<!\S)-(?=\d)")
 
@@ -90,14 +79,12 @@ def final_table(results: Results, environment: str, measure: Measure = SUCCESS) 
 
 
 def types_table(results: Results, environment: str) -> Table:
-    """Success per task type, in the papers' layout where the environment is one of theirs."""
+    """Success per task type, named and ordered as the environment does; where it grades episodes,
+    score and success instead."""
     names = [COLD_START, *results.variants(environment)]
     records = {name: results.of(environment, name) for name in names}
-    every = [record for found in records.values() for record in found]
-    types = sorted({kind for record in every for kind in record.last["types"]}, key=type_place)
     scored = SCORE in results.measures(environment)
-    if scored:
-        types = []  # WebShop's layout: score and success
+    types = {} if scored else results.task_types(environment)
     rows = [
         (
             name,
@@ -108,7 +95,7 @@ def types_table(results: Results, environment: str) -> Table:
         for name, found in records.items()
         if found
     ]
-    columns = [PAPER_TYPES.get(str(kind), str(kind)) for kind in types]
+    columns = list(types.values())
     columns += ["Score", "Success"] if scored else ["All"]
     return Table(
         f"types-{environment}",
@@ -283,12 +270,6 @@ def _spread(scores: np.ndarray) -> str:
         return "–"
     mean = percent(float(scores.mean()))
     return f"{mean} ± {percent(float(scores.std(ddof=1)))}" if len(scores) > 1 else mean
-
-
-def type_place(kind: str) -> tuple[int, str]:
-    """A sort key: the papers' order, then the alphabet."""
-    listed = list(PAPER_TYPES)
-    return (listed.index(kind) if kind in listed else len(listed), kind)
 
 
 def typeset(text: str) -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         Steps,
         make,
     )
-    from proxmo.errors import InputError, ProxmoError
+    from proxmo.errors import InputError, ProxmoError, ProxmoWarning
 
     __version__: str
 
@@ -49,6 +49,7 @@ __all__ = [
     "ProxMOEpisode",
     "ProxMOStep",
     "ProxmoError",
+    "ProxmoWarning",
     "ReinforcePlusPlus",
     "ReleasedProxMO",
     "Steps",
@@ -56,7 +57,7 @@ __all__ = [
     "make",
 ]
 
-_ERRORS = ("InputError", "ProxmoError")
+_ERRORS = ("InputError", "ProxmoError", "ProxmoWarning")
 
 
 def __getattr__(name: str) -> Any:
@@ -64,7 +65,11 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'proxmo' has no attribute {name!r}")
     if name == "__version__":
-        value = import_module("importlib.metadata").version("proxmo")
+        metadata = import_module("importlib.metadata")
+        try:
+            value = metadata.version("proxmo")
+        except metadata.PackageNotFoundError:  # run from a source tree that is not installed
+            value = "unknown"
     else:
         module = import_module("proxmo.errors" if name in _ERRORS else "proxmo.credit")
         value = getattr(module, name)

@@ -40,7 +40,7 @@ MARKERS = "osD^vP"
 # Stand-ins that a page replaces by its own colours.
 INK, GRID, SHADE = "#30343a", "#d9dbdf", "#b9bec6"
 
-Draw = Callable[[float], Canvas]
+Drawing = Callable[[float], Canvas]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Figure:
     name: str
     title: str
     caption: str
-    draw: Draw
+    draw: Drawing
     """Width in inches -> the drawing."""
 
     def save(self, folder: Path) -> None:

@@ -26,7 +26,7 @@ from proxmo.credit import CREDIT, make
 from proxmo.envs import registry
 from proxmo.errors import InputError
 
-Kind = Literal["method", "ablation", "variant", "sweep"]
+VariantKind = Literal["method", "ablation", "variant", "sweep"]
 
 ABLATIONS: dict[str, dict[str, Any]] = {
     "proxmo-episode": {"method": "proxmo-episode"},
@@ -45,7 +45,7 @@ class Variant:
     credit: dict[str, Any]
     rollout: dict[str, Any]
     seeds: tuple[int, ...]
-    kind: Kind
+    kind: VariantKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from proxmo.comparison.file import COLD_START
 from proxmo.comparison.jobs import is_finished
 from proxmo.comparison.plan import Plan, Run
 from proxmo.comparison.runner import read_failures
-from proxmo.comparison.statistics import Floats
+from proxmo.credit.steps import Floats
 from proxmo.envs import registry
 from proxmo.training.run_folder import RunFolder
 

@@ -18,15 +18,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import bootstrap, trim_mean
 from scipy.stats import t as student
 
-Floats = NDArray[np.float64]
+from proxmo.credit.steps import Floats
+from proxmo.evaluation.evaluate import CONFIDENCE
+
 Strata = Sequence[Floats]
 """One array (runs,) per environment."""
 
-CONFIDENCE = 0.95
 RESAMPLES = 10_000
 _SAME = 1e-18
 """Variance of a mean difference below which all differences are one, but for rounding."""

@@ -11,14 +11,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import uvicorn
 from openenv.core.generic_client import GenericEnvClient
+from served import Served
 
 from proxmo import cli
-from proxmo.adapters.openenv import RemoteEnv, RemoteSpec, ServedTasks, TextAction, make_app
+from proxmo.adapters.openenv import (
+    RemoteEnv,
+    RemoteSpec,
+    ServedTasks,
+    TextAction,
+)
 from proxmo.adapters.openenv import server as serving
+from proxmo.adapters.openenv.listening import listen
 from proxmo.adapters.openenv.server import ServedEnvironment
-from proxmo.commands.serve import MESSAGE_BYTES, _listen
 from proxmo.envs import registry
 from proxmo.envs.base import TextEnv
 from proxmo.episodes.play import rollout
@@ -31,40 +36,15 @@ ALFWORLD = registry.get("alfworld")
 SESSIONS, STEPS = 16, 8
 
 
-class Served:
-    """A server in a thread of this process."""
-
-    def __init__(self, max_sessions):
-        self.tasks = ServedTasks(ALFWORLD, count=6)
-        app = make_app(ALFWORLD, self.tasks, max_sessions=max_sessions, max_steps=STEPS)
-        self.listener = _listen("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.server = uvicorn.Server(
-            uvicorn.Config(app, log_level="error", ws_max_size=MESSAGE_BYTES)
-        )
-        self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
-
-    def __enter__(self):
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
-        return self
-
-    def __exit__(self, *_):
-        self.server.should_exit = True
-        self.thread.join()
-        self.listener.close()
-
-
 @pytest.fixture(scope="module")
 def served():
-    with Served(max_sessions=SESSIONS) as server:
+    with Served(ALFWORLD, SESSIONS, STEPS) as server:
         yield server
 
 
 @pytest.fixture
 def small():
-    with Served(max_sessions=1) as server:
+    with Served(ALFWORLD, 1, STEPS) as server:
         yield server
 
 
@@ -227,7 +207,7 @@ def test_without_a_server_the_way_out_is_named():
 
 
 def test_a_port_in_use_is_bad_input(capsys):
-    taken = _listen("127.0.0.1", 0)
+    taken = listen("127.0.0.1", 0)
     port = taken.getsockname()[1]
     try:
         assert cli.main(["serve", "alfworld", "--count", "1", "--port", str(port)]) == cli.BAD_INPUT
@@ -298,7 +278,7 @@ def test_a_served_webshop_is_shopped_in_end_to_end(tmp_path):
             for action in actions:
                 text, reward, terminated, truncated, info = env.step(action)
                 flags = (reward, terminated, truncated, info["success"], info["valid"])
-                seen.append((text, info["admissible_actions"], flags))
+                seen.append((text, info["admissible_actions"], (*flags, info["score"])))
             return seen
 
         remote = spec.make()
@@ -309,4 +289,4 @@ def test_a_served_webshop_is_shopped_in_end_to_end(tmp_path):
         server.wait()
     assert task.id == own.id
     assert seen == shop(registry.get("webshop").make(), own.options)
-    assert seen[-1][2] == (10.0, True, False, True, True)
+    assert seen[-1][2] == (10.0, True, False, True, True, 1.0)

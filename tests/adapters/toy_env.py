@@ -53,9 +53,12 @@ def load_toy_tasks(split, path, seed, count):
     ]
 
 
+TOY = EnvSpec("colours", env="toy_env:ToyEnv", tasks="toy_env:load_toy_tasks")
+
+
 def register_toy():
     if "colours" not in registry.names():
-        registry.register(EnvSpec("colours", env="toy_env:ToyEnv", tasks="toy_env:load_toy_tasks"))
+        registry.register(TOY)
 
 
 class Script:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from functools import partial
 from threading import Lock
 from typing import Any
 
-from fastapi import HTTPException
+from fastapi import HTTPException, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse
 from openenv.core.env_server.http_server import create_fastapi_app
 from openenv.core.env_server.interfaces import Environment
-from openenv.core.env_server.types import Action, EnvironmentMetadata, Observation, State
+from openenv.core.env_server.types import (
+    Action,
+    ConcurrencyConfig,
+    EnvironmentMetadata,
+    Observation,
+    State,
+)
 from pydantic import Field
 
+from proxmo.adapters.openenv.gate import Gate
 from proxmo.envs.base import Info, Task, TaskSet
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError
+from proxmo.text import clean
 
 RANGE = 10_000
 """Most tasks that one request lists."""
@@ -40,6 +51,8 @@ class TextObservation(Observation):
     """Whether the environment admitted the last action."""
     truncated: bool = False
     """Whether the episode was cut off by the limit of steps."""
+    score: float | None = None
+    """The environment's own grade of the episode so far, where it gives one."""
 
 
 class ServedTasks:
@@ -91,7 +104,7 @@ class ServedEnvironment(Environment[TextAction, TextObservation, State]):
         self._spec, self._tasks, self._max_steps = spec, tasks, max_steps
         self._env: Any = None  # made at the first reset: looking up tasks needs none
         self._task: Task | None = None
-        self._over = True
+        self._over, self._closed = True, False
         self._state = State()
 
     def reset(
@@ -104,6 +117,8 @@ class ServedEnvironment(Environment[TextAction, TextObservation, State]):
     ) -> TextObservation:
         """Start a task and return the first observation."""
         self._over = True
+        if self._closed:  # a client that comes back late would hold what nobody counts
+            raise InputError("the session has ended; open another")
         self._task = self._tasks.choose(split, index, seed)
         if self._env is None:
             self._env = self._spec.make(max_steps=self._max_steps)
@@ -116,6 +131,7 @@ class ServedEnvironment(Environment[TextAction, TextObservation, State]):
         """Act; after the end of an episode, or before its start, `reset` must come first."""
         if self._over:
             raise InputError("there is no episode under way; reset first")
+        self._over = True  # so it is for an environment that raises
         text, reward, terminated, truncated, info = self._env.step(action.text)
         self._over = terminated or truncated
         self._state.step_count += 1
@@ -134,7 +150,7 @@ class ServedEnvironment(Environment[TextAction, TextObservation, State]):
 
     def close(self) -> None:
         """Free the environment; OpenEnv calls this when the session ends, however it ends."""
-        self._over = True
+        self._over = self._closed = True
         if self._env is not None:
             self._env.close()
             self._env = None
@@ -180,30 +196,53 @@ class ServedEnvironment(Environment[TextAction, TextObservation, State]):
     def _seen(self, text: str, info: Info, **outcome: Any) -> TextObservation:
         assert self._task is not None
         return TextObservation(
-            text=text,
-            admissible_actions=list(info.get("admissible_actions", ())),
-            goal=info.get("goal", ""),
+            text=clean(text),
+            admissible_actions=[clean(action) for action in info.get("admissible_actions", ())],
+            goal=clean(info.get("goal") or ""),
             task=self._task.id,
             task_type=self._task.task_type,
             success=bool(info["success"]),
             valid=bool(info.get("valid", True)),
+            score=info.get("score"),
             **outcome,
         )
 
 
 def make_app(
-    spec: EnvSpec, tasks: ServedTasks, *, max_sessions: int, max_steps: int | None = None
-) -> Any:
-    """The FastAPI application: OpenEnv's routes, and its WebSocket at /ws.
+    spec: EnvSpec,
+    tasks: ServedTasks,
+    *,
+    max_sessions: int,
+    max_steps: int | None = None,
+    session_timeout: float = 1800.0,
+    hosts: Collection[str] = (),
+    origins: Collection[str] = (),
+) -> Gate:
+    """The ASGI application: OpenEnv's routes, and its WebSocket at /ws, behind a `Gate`.
 
     At most `max_sessions` sessions are open at once; one more is refused with OpenEnv's
-    code CAPACITY_REACHED. One that was opened over HTTP, at /mcp, lasts until it is closed there:
-    it has no connection whose end would tell.
+    code CAPACITY_REACHED. One that does nothing for `session_timeout` seconds is ended, also one
+    that was opened over HTTP, at /mcp, which has no connection whose end would tell.
+    `hosts` and `origins` are those of `Gate`.
     """
-    return create_fastapi_app(
+    app = create_fastapi_app(
         partial(ServedEnvironment, spec, tasks, max_steps),
         TextAction,
         TextObservation,
-        max_concurrent_envs=max_sessions,
+        concurrency_config=ConcurrencyConfig(
+            max_concurrent_envs=max_sessions, session_timeout=session_timeout
+        ),
         env_name=spec.name,
     )
+    app.add_exception_handler(InputError, _refused)
+    if origins:  # their pages may read the answers, too
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(origins), allow_methods=["*"], allow_headers=["*"]
+        )
+    return Gate(app, hosts, origins, session_timeout)
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    """What a request over HTTP asked for and cannot have."""
+    del request
+    return JSONResponse({"detail": str(error)}, 400)

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "errors": set(),
     "text": set(),
     "files": {"errors"},
-    "config": BASE,
+    "config": BASE | {"credit", "envs"},
     "envs": BASE | {"files"},
     "prompts": BASE,
     "policies": BASE | {"config", "files", "prompts"},

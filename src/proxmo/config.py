@@ -9,23 +9,30 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from dataclasses import field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from tyro.conf import arg
 
+from proxmo.envs import registry
 from proxmo.errors import InputError
+
+if TYPE_CHECKING:
+    from proxmo.credit import Estimator
+else:  # not needed to read the settings, and the command line goes by the value at hand
+    Estimator = Any
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 
-_CLOSED = ConfigDict(extra="forbid")
+_CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 BUILTIN = "builtin"
 """Name of the small policy that is made on the spot."""
@@ -35,23 +42,21 @@ BUILTIN = "builtin"
 class EnvConfig:
     """What the agent acts in."""
 
-    name: Annotated[str, arg(aliases=["--env"])] = "alfworld"
+    name: Annotated[str, arg(aliases=["--env"])] = registry.DEFAULT
     """Environment: a name of the registry, or `module:NAME` of an `EnvSpec`."""
     data: Annotated[str | None, arg(aliases=["--data", "--games"])] = None
-    """Data of the environment (ALFWorld: game file, folder or archive; WebShop: folder); none:
-    what its variable says ($ALFWORLD_DATA, $WEBSHOP_DATA), else generated tasks."""
+    """Data of the environment, a file or a folder; none: what the environment's variable says, else
+    generated tasks."""
     train_split: str = "train"
     """Split that training draws tasks from."""
     eval_split: str = "valid"
-    """Split that evaluation draws tasks from (ALFWorld: `valid` is valid_seen, or generated
-    games that training never sees)."""
+    """Split that evaluation draws tasks from: tasks that training never sees."""
     max_steps: Annotated[Positive | None, arg(aliases=["--max-steps"])] = None
-    """Most steps of an episode, at least 1; none: the environment's own (ALFWorld: 50, WebShop:
-    15)."""
+    """Most steps of an episode, at least 1; none: the environment's own."""
     reward: Literal["success", "score"] = "success"
     """What is rewarded: `success` with 10 (paper), or the environment's own `score` of an episode,
-    times 10, where it gives one (WebShop): also a purchase that is nearly right is worth something,
-    so that more groups have something to tell apart."""
+    times 10, where it gives one: what is nearly right is worth something, too, so that more
+    groups have something to tell apart."""
 
 
 @dataclass(frozen=True, config=_CLOSED)
@@ -72,7 +77,7 @@ class PolicyConfig:
     """Past turns in a window prompt, at least 0; none: the model's own, else 2 (paper)."""
     max_prompt_tokens: Positive | None = None
     """Longest prompt of a window step, whose start is cut, or whole conversation, which then
-    ends; none: the model's own, else the environment's (ALFWorld: 2048, WebShop: 4096)."""
+    ends; none: the model's own, else the environment's."""
     max_response_tokens: Positive | None = None
     """Most tokens of one response; none: the model's own, else 512 for think prompts (paper)
     and 16 for others."""
@@ -88,30 +93,41 @@ class PolicyConfig:
     """Trade time for memory in the backward pass."""
 
 
-@dataclass(frozen=True, config=_CLOSED)
-class CreditConfig:
-    """How trajectories become advantages; see `proxmo.credit`."""
+def _estimator(given: Any) -> Any:
+    """The estimator that a table of settings describes, or one that is made already.
 
-    method: Annotated[str, arg(aliases=["--method"])] = "proxmo"
-    """Estimator: a name of `proxmo.CREDIT`."""
-    gamma: Annotated[float, Field(gt=0, le=1)] = 0.95
-    """Discount of the step level's returns, in (0, 1]."""
-    alpha: PositiveFloat = 4.0
-    """Sharpness of the success-rate modulation, > 0."""
-    modulation: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    """Modulation range m: weights stay within [1 - m, 1 + m]; in [0, 1)."""
-    temperature: PositiveFloat = 0.1
-    """Softmax temperature tau of the proximity weights, > 0."""
-    step_weight: NonNegativeFloat = 1.0
-    """Weight omega of the step level, >= 0."""
-    normalize: str | None = None
-    """`mean` or `std`: what a group's rewards are normalised by; none: the method's own."""
-    similarity: str = "tfidf"
-    """State similarity: `tfidf`, `exact` or `sequence`."""
-    invalid_action_penalty: NonNegativeFloat = 0.1
-    """Reward charged to a step whose action was invalid, >= 0."""
-    similarity_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
-    """GiGPO only: a step joins the first cluster at least this alike, in (0, 1]."""
+    Its own dataclass says which options there are, and its `__post_init__` checks them. A run
+    folder of proxmo before 0.6 lists every option of every method: one that the method lacks
+    is passed over where it says no more than another method's default.
+    """
+    from proxmo import credit  # half a second of imports, which most commands have no use for
+
+    if not isinstance(given, Mapping):
+        if callable(given):
+            return given
+        raise ValueError("give a table with a method and its options")
+    options = dict(given)
+    method = options.pop("method", credit.DEFAULT)
+    own = credit.defaults(method)
+    everyones = [credit.defaults(name).items() for name in credit.CREDIT]
+    return credit.make(
+        method,
+        **{
+            name: value
+            for name, value in options.items()
+            if name in own or not any((name, value) in items for items in everyones)
+        },
+    )
+
+
+def with_method(config: TrainConfig, method: str) -> TrainConfig:
+    """The settings with another credit method, which keeps what was changed of the options."""
+    from proxmo.credit import defaults, method_of
+
+    default = defaults(method_of(config.credit))
+    changed = {name: getattr(config.credit, name) for name in default}
+    options = {name: value for name, value in changed.items() if value != default[name]}
+    return dataclasses.replace(config, credit=_estimator({"method": method, **options}))
 
 
 @dataclass(frozen=True, config=_CLOSED)
@@ -120,8 +136,8 @@ class RolloutConfig:
 
     tasks: Positive = 16
     """Tasks per update (paper: 16)."""
-    group_size: Positive = 8
-    """Trajectories per task (paper: 8), at least 2 for group methods."""
+    group_size: Annotated[int, Field(ge=2)] = 8
+    """Trajectories per task, which are compared with each other (paper: 8), at least 2."""
     temperature: PositiveFloat = 1.0
     """Sampling temperature, > 0."""
 
@@ -180,16 +196,15 @@ class SftConfig:
     """How the built-in policy is made."""
 
     demonstrations: Positive | None = None
-    """Episodes of the expert to learn from; none: the environment's own (ALFWorld: 6000,
-    WebShop: 12000)."""
+    """Episodes of the expert to learn from; none: the environment's own."""
     stumble: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of the expert's steps replaced by a random one: what the expert does next shows how to
     go on after a mistake; in [0, 1)."""
     stumble_weight: Annotated[float | None, Field(ge=0)] = None
     """Weight of a random step's tokens in the loss, the expert's being 1; none: the environment's
-    own (ALFWorld: 1, a clumsy policy that reinforcement has to steady; WebShop: 0)."""
+    own. With 1 the policy learns to stumble, too, which leaves reinforcement more to win."""
     epochs: Positive | None = None
-    """Passes over the demonstrations; none: the environment's own (ALFWorld: 1, WebShop: 2)."""
+    """Passes over the demonstrations; none: the environment's own."""
     learning_rate: PositiveFloat = 0.02
     """Peak of Muon's step for the layers' matrices; AdamW's, for all else, is a tenth of it.
     Both warm up over a tenth of the training and then fall along a cosine."""
@@ -202,10 +217,9 @@ class SftConfig:
     """Of texts in which a smaller share of the tokens is the expert's actions, some are left out,
     as many as it is smaller; in [0, 1], where 0 keeps all."""
     vocabulary: Positive | None = None
-    """Tokens of the tokenizer; none: the environment's own (ALFWorld: 2048, WebShop: 4096)."""
+    """Tokens of the tokenizer; none: the environment's own."""
     context: Literal["window", "conversation"] | None = None
-    """How the policy sees the past; none: as suits the environment (ALFWorld: conversation,
-    WebShop: window)."""
+    """How the policy sees the past; none: as suits the environment."""
     seed: Count = 0
     """Seed of weights, order and the expert's choices, at least 0."""
 
@@ -216,7 +230,11 @@ class TrainConfig:
 
     env: EnvConfig = field(default_factory=EnvConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
-    credit: CreditConfig = field(default_factory=CreditConfig)
+    credit: Annotated[Estimator, PlainValidator(_estimator)] = field(
+        default_factory=lambda: _estimator({})
+    )
+    """How trajectories become advantages: an estimator of `proxmo.CREDIT`, whose own fields are
+    the settings, beside the `method` that names it."""
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     run: RunConfig = field(default_factory=RunConfig)
@@ -236,6 +254,8 @@ def load_config(path: Path) -> TrainConfig:
         raise InputError(f"config file {path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"config file {path} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise InputError(f"config file {path} is nested too deeply to be settings") from None
     return parse_config(data, where=str(path))
 
 
@@ -249,7 +269,12 @@ def parse_config(data: dict[str, Any], where: str) -> TrainConfig:
 
 
 def config_dict(config: TrainConfig) -> dict[str, Any]:
-    """The settings as nested tables ready for TOML, which has no null: `None` is left out."""
+    """The settings as nested tables ready for TOML, which has no null: `None` is left out.
+
+    Raises `InputError` for a credit method without a name, or with an option that is a function:
+    a file cannot hold them.
+    """
+    from proxmo.credit import method_of
 
     def without_none(table: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -258,11 +283,22 @@ def config_dict(config: TrainConfig) -> dict[str, Any]:
             if value is not None
         }
 
-    return without_none(dataclasses.asdict(config))
+    tables = dataclasses.asdict(config)
+    for name, value in tables["credit"].items():
+        if callable(value):
+            raise InputError(
+                f"credit.{name} is a function, which the settings of a run cannot hold; add a "
+                "method to proxmo.CREDIT that uses it"
+            )
+    tables["credit"] = {"method": method_of(config.credit), **tables["credit"]}
+    return without_none(tables)
 
 
 def _explain(problem: Any) -> str:
     path = [str(part) for part in problem["loc"]]
+    error = problem.get("ctx", {}).get("error")
+    if isinstance(error, InputError):  # an estimator's own sentence, which begins with the option
+        return str(error) if str(error).startswith("credit ") else f"{'.'.join(path)}.{error}"
     if problem["type"] != "unexpected_keyword_argument":
         return f"{'.'.join(path)} = {problem['input']!r}: {problem['msg']}"
     known = _keys(path[:-1])

@@ -6,7 +6,6 @@ from proxmo.comparison.file import FILE_NAME
 from proxmo.comparison.plan import load_plan
 from proxmo.credit import Steps
 from proxmo.evaluation.evaluate import summarize
-from proxmo.training.estimator import make_estimator
 from proxmo.training.metrics import rollout_metrics
 from proxmo.training.run_folder import RunFolder
 from proxmo.types import Step, Trajectory
@@ -54,7 +53,7 @@ def make_run(run):
     folder.write_config(config)
     folder.write_digest("the same weights")
     folder.append_evaluation(0, evaluation(3))
-    estimator = make_estimator(config.credit, config.rollout.group_size)
+    estimator = config.credit
     for update in range(1, config.optim.updates + 1):
         tasks = [f"task-{run.seed}-{update}-{number}" for number in range(config.rollout.tasks)]
         played = [

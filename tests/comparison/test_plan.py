@@ -143,7 +143,7 @@ def test_environments_are_called_as_the_registry_calls_them(planned):
             "[variants.a]\ncredit = {method='proxmo'}\nrollout = {group_size = 3}",
             "a group_size of 3 does not divide the 128 episodes",
         ),
-        ("[variants.a]\ncredit={method='rloo'}\nrollout={group_size=1}", "give at least 2"),
+        ("[variants.a]\ncredit={method='rloo'}\nrollout={group_size=1}", "or equal to 2"),
         ("[variants.a]\ncredit={method='rloo'}\nrollout={group_size='4'}", "group_size is '4'"),
         ("[variants.a]\ncredit={method=['rloo']}", "credit has method ['rloo']; choose"),
         ("[variants.a]\ncredit={method='rloo'}\noptim={updates=9}", "variants.a.optim is not a"),

@@ -14,7 +14,8 @@ from tyro.conf import arg
 
 from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
-from proxmo.config import TrainConfig, load_config
+from proxmo.config import TrainConfig, load_config, with_method
+from proxmo.credit import CREDIT, check_option, method_of
 from proxmo.envs import registry
 from proxmo.errors import InputError
 from proxmo.evaluation.tasks import sample_tasks
@@ -32,6 +33,11 @@ class TrainOptions:
     """Train an agent. With no options: the small built-in policy, ProxMO, generated games."""
 
     settings: Annotated[TrainConfig, arg(name="")]
+    method: Annotated[
+        str,
+        arg(name="credit.method", aliases=["--method"], metavar=f"{{{','.join(CREDIT)}}}"),
+    ]
+    """Credit method; the options below are its own (`--method NAME --help`: those of another)."""
     config: Path | None = None
     """TOML file with settings; options given here win over it."""
     resume: Path | None = None
@@ -86,15 +92,25 @@ def _measure(config: TrainConfig) -> Callable[..., dict[str, Any]]:
 
 
 def _options(arguments: Sequence[str]) -> TrainOptions:
-    """Options over the settings of `--config` or `--resume` over the defaults."""
+    """Options over the settings of `--config` or `--resume` over the defaults.
+
+    The method is read first: it decides which options of credit there are.
+    """
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--config", type=Path, nargs="?")
     early.add_argument("--resume", type=Path, nargs="?")
+    early.add_argument("--method", "--credit.method", nargs="?")
     given, _ = early.parse_known_args(arguments)
     if given.config and given.resume:
         raise InputError("--config and --resume exclude each other: a run has its own settings")
     file = config_file(given.resume) if given.resume else given.config
     settings = TrainConfig() if file is None else load_config(file)
-    return parse_options(
-        TrainOptions, arguments, prog="proxmo train", default=TrainOptions(settings)
-    )
+    if given.method:
+        settings = with_method(settings, given.method)
+    method = method_of(settings.credit)
+    for argument in arguments:
+        flag, _, option = argument.partition("=")[0].partition("--credit.")
+        if not flag and option and option != "method":
+            check_option(method, option.replace("-", "_"))
+    default = TrainOptions(settings, method)
+    return parse_options(TrainOptions, arguments, prog="proxmo train", default=default)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from proxmo.cold_start.sft import SftProgress
 from proxmo.config import EnvConfig, TrainConfig
+from proxmo.credit import method_of
 from proxmo.episodes.play import Progress
 from proxmo.evaluation.curve import CurvePoint, plot_learning_curve
 from proxmo.evaluation.evaluate import Evaluation
@@ -109,7 +110,7 @@ def show_result(console: Console, config: TrainConfig, result: RunResult, curve:
                 result.evaluations, (e.overall for e in evaluations), strict=True
             )
         ],
-        title=f"{config.credit.method} on {config.env.name}, {split}",
+        title=f"{method_of(config.credit)} on {config.env.name}, {split}",
     )
     console.print(f"learning curve: {curve}")
     console.print(f"model:          {result.folder / 'model'}")

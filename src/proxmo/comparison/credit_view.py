@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from proxmo.comparison.results import Results, RunRecord, trajectory_file
 from proxmo.credit import Steps
 from proxmo.credit.baselines import StepBaselines, step_baselines
-from proxmo.training.estimator import make_estimator
 
 NEIGHBOURS = 12
 """States listed behind a baseline, the largest first; the rest are added up."""
@@ -67,7 +66,7 @@ def _views(
     record: RunRecord, update: int, columns: Columns, tasks: Sequence[str]
 ) -> list[GroupView]:
     config, run = record.run.config, record.run
-    estimator = make_estimator(config.credit, config.rollout.group_size)
+    estimator = config.credit
     names = ("group", "trajectory", "step", "observation", "reward", "success", "valid")
     steps = Steps(**{name: columns[name] for name in names})
     baselines = step_baselines(estimator, steps)

@@ -280,11 +280,6 @@ def _run(
     rollout = _fair_rollout(variant, base)
     own = {"credit": variant.credit, "rollout": rollout, "run": {"out": str(folder)}}
     config = parse_config(_merged(shared, own), where=f"variant {variant.name!r}")
-    if config.rollout.group_size < 2:
-        raise InputError(
-            f"variant {variant.name!r}: rollout.group_size is {config.rollout.group_size}; "
-            "methods compare the trajectories of a group: give at least 2"
-        )
     return Run(name, variant.name, seed, folder, config)
 
 

@@ -7,7 +7,7 @@ dataclass of its hyperparameters, called with `Steps` and answering with `Credit
 from proxmo.credit.gigpo import GiGPO
 from proxmo.credit.grpo import GRPO
 from proxmo.credit.proxmo import ProxMO, ProxMOEpisode, ProxMOStep
-from proxmo.credit.registry import CREDIT, make
+from proxmo.credit.registry import CREDIT, DEFAULT, check_option, defaults, make, method_of
 from proxmo.credit.reinforce import ReinforcePlusPlus
 from proxmo.credit.released import ReleasedProxMO
 from proxmo.credit.result import Credit, Estimator
@@ -16,6 +16,7 @@ from proxmo.credit.steps import Steps
 
 __all__ = [
     "CREDIT",
+    "DEFAULT",
     "GRPO",
     "RLOO",
     "Credit",
@@ -27,5 +28,8 @@ __all__ = [
     "ReinforcePlusPlus",
     "ReleasedProxMO",
     "Steps",
+    "check_option",
+    "defaults",
     "make",
+    "method_of",
 ]

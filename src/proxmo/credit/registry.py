@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any
 
 from proxmo.credit.gigpo import GiGPO
@@ -27,18 +28,53 @@ CREDIT: dict[str, type[Any]] = {
 """Name -> class. A new method is a file and a line here."""
 
 
-def make(name: str, **options: Any) -> Estimator:
+DEFAULT = "proxmo"
+"""The method of whoever names none."""
+
+
+def make(name: str, /, **options: Any) -> Estimator:
     """The estimator of that name with these options, the defaults where none is given.
 
     Raises:
-        InputError: for a name or an option that does not exist, listing those that do.
+        InputError: for a name or an option that does not exist, listing those that do, and for
+            a value that the method refuses.
     """
-    if name not in CREDIT:
-        raise InputError(f"credit method is {name!r}; choose one of {', '.join(CREDIT)}")
-    known = [field.name for field in fields(CREDIT[name])]
     for option in options:
-        if option not in known:
-            raise InputError(
-                f"credit method {name!r} has no option {option!r}; it has {', '.join(known)}"
-            )
-    return CREDIT[name](**options)
+        check_option(name, option)
+    return _class_of(name)(**options)
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The options of a method, with the values that it gives them.
+
+    Raises:
+        InputError: for a name that does not exist, listing those that do.
+    """
+    made = _class_of(name)()
+    return {option.name: getattr(made, option.name) for option in fields(made)}
+
+
+def check_option(name: str, option: str) -> None:
+    """Refuse an option that the method of that name does not have, with the nearest it has."""
+    known = [field.name for field in fields(_class_of(name))]
+    if option not in known:
+        close = get_close_matches(option, known, n=1)
+        way_out = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}"
+        raise InputError(f"credit method {name!r} has no option {option!r}; {way_out}")
+
+
+def _class_of(name: str) -> type[Any]:
+    if not isinstance(name, str) or name not in CREDIT:
+        raise InputError(f"credit method is {name!r}; choose one of {', '.join(CREDIT)}")
+    return CREDIT[name]
+
+
+def method_of(estimator: Estimator) -> str:
+    """The name under which an estimator's class is in `CREDIT`."""
+    for name, method in CREDIT.items():
+        if type(estimator) is method:
+            return name
+    raise InputError(
+        f"{type(estimator).__name__} is no method of proxmo.CREDIT; give it a name there: "
+        f"proxmo.CREDIT['my-method'] = {type(estimator).__name__}"
+    )

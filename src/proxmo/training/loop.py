@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from proxmo.config import TrainConfig
-from proxmo.credit import Estimator, Steps
+from proxmo.credit import Steps
 from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet
 from proxmo.episodes.play import rollout
 from proxmo.errors import InputError, ProxmoError
 from proxmo.files import is_disk_full
-from proxmo.training.estimator import make_estimator
 from proxmo.training.metrics import rollout_metrics
 from proxmo.training.rows import rows_of
 from proxmo.training.session import Evaluate, Reporter, Session
@@ -54,7 +53,6 @@ def train(
     Raises `InputError` for what cannot be run as asked, before anything is written;
     `ProxmoError` when the disk is full; `KeyboardInterrupt` saying how to go on.
     """
-    estimator = make_estimator(config.credit, config.rollout.group_size)
     spec = registry.get(config.env.name)
     if config.env.reward == "score" and not spec.graded:
         raise InputError(
@@ -75,7 +73,7 @@ def train(
         )
     session = Session(config, spec, resume, reporter or Reporter())
     try:
-        _run(session, tasks, estimator, evaluate)
+        _run(session, tasks, evaluate)
     except Exception as error:
         if not is_disk_full(error):
             raise
@@ -84,20 +82,18 @@ def train(
     return RunResult(run.folder, run.read_metrics(), run.read_evaluations())
 
 
-def _run(session: Session, tasks: TaskSet, estimator: Estimator, evaluate: Evaluate | None) -> None:
+def _run(session: Session, tasks: TaskSet, evaluate: Evaluate | None) -> None:
     """From start to end; Ctrl-C saves before it is passed on."""
     try:
         session.open()
-        _loop(session, tasks, estimator, evaluate)
+        _loop(session, tasks, evaluate)
         session.finish()
     except KeyboardInterrupt:
         session.save()
         raise KeyboardInterrupt(_stopped("interrupted", session)) from None
 
 
-def _loop(
-    session: Session, tasks: TaskSet, estimator: Estimator, evaluate: Evaluate | None
-) -> None:
+def _loop(session: Session, tasks: TaskSet, evaluate: Evaluate | None) -> None:
     """Tasks, rollout, credit, loss: once per update."""
     config = session.config
     while True:
@@ -120,7 +116,7 @@ def _loop(
             trajectories = session.gather(own, drawn)
         _require_tokens(trajectories)
         with session.timed("credit"):
-            credit = estimator(Steps.from_trajectories(trajectories))
+            credit = config.credit(Steps.from_trajectories(trajectories))
         with session.updating():
             with session.timed("optim"):
                 metrics = update_policy(

@@ -20,7 +20,7 @@ from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list, gath
 
 from proxmo.cold_start.sft import SftProgress, cold_start
 from proxmo.config import BUILTIN, SftConfig, TrainConfig, config_dict, load_config
-from proxmo.credit import Credit
+from proxmo.credit import Credit, method_of
 from proxmo.envs.base import Task, TextEnv
 from proxmo.envs.spec import EnvSpec
 from proxmo.episodes.play import Progress
@@ -309,7 +309,7 @@ def new_folder(config: TrainConfig, name: str) -> Path:
         return folder
     number = 1
     while True:
-        folder = Path("runs", f"{name}-{config.credit.method}-{number}")
+        folder = Path("runs", f"{name}-{method_of(config.credit)}-{number}")
         try:
             folder.mkdir(parents=True)
         except FileExistsError:

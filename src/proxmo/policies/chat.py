@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from proxmo.errors import InputError
@@ -80,6 +80,11 @@ class ChatFormat:
         """
         ids = self._ids(self._between + text + self._after_next)
         return ids[1:] if last is not None and last == self._closing else ids
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What was said in `ids`, without the tokens that end a turn."""
+        said = [token for token in ids if token not in self.end_ids]
+        return self.tokenizer.decode(said, skip_special_tokens=False)
 
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]

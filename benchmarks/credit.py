@@ -1,6 +1,6 @@
 """What credit costs per update: time and memory, by size of the batch.
 
-    uv run python benchmarks/credit.py            # all of it, about two minutes
+    uv run python benchmarks/credit.py            # all of it, about five minutes
     uv run python benchmarks/credit.py --quick    # without the two largest batches
 
 Times are for one call of the estimator on a batch already in `proxmo.Steps`; the column
@@ -47,7 +47,11 @@ SIZES: dict[tuple[int, int], Target | None] = {
 }
 """(steps, groups) -> target for ProxMO, where there is one."""
 
-METHODS = ("proxmo", "proxmo-released", "gigpo", "grpo")
+METHODS: dict[str, Callable[[proxmo.Steps], object]] = {
+    **{name: proxmo.make(name) for name in proxmo.CREDIT},
+    "proxmo lam=0": proxmo.ProxMO(lam=0.0),
+    "bellman tfidf": proxmo.Bellman(similarity="tfidf"),
+}
 
 
 class Measured(NamedTuple):
@@ -126,7 +130,7 @@ def measure(steps: int, groups: int) -> Measured:
     columns = batch(steps, groups)
     distinct = len(set(zip(columns["group"], columns["observation"], strict=True))) / groups
     read = best(lambda _: proxmo.Steps(**columns), columns)
-    seconds = {name: best(proxmo.make(name), columns) for name in METHODS}
+    seconds = {name: best(method, columns) for name, method in METHODS.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # macOS counts bytes, Linux kilobytes.
     megabytes = peak / (1e6 if sys.platform == "darwin" else 1e3)

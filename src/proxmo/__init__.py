@@ -20,17 +20,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from proxmo.credit import (
         CREDIT,
+        G2PO,
         GRPO,
+        HGPO,
         RLOO,
+        Bellman,
         Credit,
         Estimator,
         GiGPO,
+        GraphGPO,
         ProxMO,
         ProxMOEpisode,
         ProxMOStep,
         ReinforcePlusPlus,
         ReleasedProxMO,
         Steps,
+        TurnIndex,
         make,
     )
     from proxmo.errors import InputError, ProxmoError, ProxmoWarning
@@ -39,11 +44,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CREDIT",
+    "G2PO",
     "GRPO",
+    "HGPO",
     "RLOO",
+    "Bellman",
     "Credit",
     "Estimator",
     "GiGPO",
+    "GraphGPO",
     "InputError",
     "ProxMO",
     "ProxMOEpisode",
@@ -53,6 +62,7 @@ __all__ = [
     "ReinforcePlusPlus",
     "ReleasedProxMO",
     "Steps",
+    "TurnIndex",
     "__version__",
     "make",
 ]

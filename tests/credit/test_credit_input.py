@@ -218,6 +218,11 @@ def test_credit_names_its_methods():
         "proxmo-released",
         "grpo",
         "gigpo",
+        "hgpo",
+        "graphgpo",
+        "g2po",
+        "bellman",
+        "turn-index",
         "rloo",
         "reinforce++",
     }
@@ -238,3 +243,12 @@ def test_an_unknown_method_is_refused():
 def test_an_unknown_option_is_refused():
     with pytest.raises(proxmo.InputError, match="'grpo' has no option 'gamma'; it has normalize"):
         proxmo.make("grpo", gamma=0.9)
+
+
+def test_what_follows_must_be_where_the_trajectory_goes_on():
+    refused(
+        "next_observation is 'z' in row 0 (trajectory 'a', step 0)",
+        "goes on in row 1 with 'y'",
+        next_observation=["z", "end", "end"],
+    )
+    assert len(proxmo.Steps(**GOOD, next_observation=["y", "end", "end"])) == 3

@@ -53,3 +53,18 @@ def scale_by_std(advantages: Floats, std: Floats) -> Floats:
     there is the charge for an invalid action, which eps would blow up a million times.
     """
     return advantages / np.where(std > EPSILON, std + EPSILON, 1.0)
+
+
+def relative(values: Floats, groups: Ints, normalize: str, *, sample: bool) -> Floats:
+    """Values less their group's mean, with `normalize="std"` over (std_g + eps); (N,).
+
+    `sample` chooses the deviation with n - 1 below the line, else the one with n. What is alone
+    in its group gets 0.
+    """
+    sizes = np.bincount(groups)
+    deviations = values - group_mean(values, groups)
+    if normalize == "std":
+        below = np.maximum(sizes - 1, 1) if sample else sizes
+        variance = np.bincount(groups, weights=deviations**2) / below
+        deviations = deviations / (np.sqrt(variance)[groups] + EPSILON)
+    return np.where(sizes[groups] > 1, deviations, 0.0)

@@ -29,11 +29,11 @@ def check_finite(name: str, value: float, low: float) -> None:
         raise InputError(f"{name} is {value!r}; it must be finite")
 
 
-def check_count(name: str, value: int) -> None:
-    """Refuse a hyperparameter that is no whole number of at least 1."""
+def check_whole(name: str, value: int, low: int) -> None:
+    """Refuse a hyperparameter that is no whole number of at least `low`."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < 1:
-        raise InputError(f"{name} is {value!r}; it must be a whole number >= 1")
+    if not whole or value < low:
+        raise InputError(f"{name} is {value!r}; it must be a whole number >= {low}")
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:

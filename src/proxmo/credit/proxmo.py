@@ -11,15 +11,16 @@ from proxmo.credit.diagnostics import baseline_diagnostics, modulation_diagnosti
 from proxmo.credit.episode import Normalize, episode_advantages
 from proxmo.credit.groups import group_mean
 from proxmo.credit.modulation import modulation_weights
-from proxmo.credit.options import check_choice, check_count, check_finite, check_range
+from proxmo.credit.options import check_choice, check_finite, check_range, check_whole
 from proxmo.credit.released import ReleasedMode, ReleasedProxMO
 from proxmo.credit.result import Credit, combine
-from proxmo.credit.returns import step_returns
+from proxmo.credit.returns import charge_invalid, lambda_advantages, step_returns
 from proxmo.credit.similarity import Embedding, Similarity, SimilarityName, similarity_from
 from proxmo.credit.soft import soft_baselines
 from proxmo.credit.states import States, distinct_states
 from proxmo.credit.steps import Floats, Steps
 from proxmo.credit.tfidf import WORDS, compile_tokens
+from proxmo.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,14 @@ class ProxMOEpisode:
     def advantages(self, steps: Steps) -> tuple[Floats, dict[str, float]]:
         """A^E (N,), and what to log of the modulation."""
         relative = episode_advantages(steps, self.normalize, self.invalid_action_penalty)
-        if steps.success is None and self.modulation == 0:
-            return relative, {}
+        if steps.success is None:
+            if self.modulation == 0:
+                return relative, {}
+            raise InputError(
+                "success is not known, and the modulation by success rate needs it; give the "
+                "column 'success', turn modulation off (modulation=0), or take a method without "
+                "it, such as ProxMOStep, GiGPO or GRPO"
+            )
         success = steps.trajectory_successes
         rate = group_mean(success, steps.trajectory_groups)
         weights = modulation_weights(success, rate, self.alpha, self.modulation)  # (M,)
@@ -59,7 +66,14 @@ class ProxMOEpisode:
 
 @dataclass(frozen=True, slots=True)
 class ProxMOStep:
-    """The step level alone: A_it = G_it - b_it, with a baseline from states alike."""
+    """The step level alone: A_it = G_it - b_it, with a baseline from states alike.
+
+    With `lam` below 1, ProxMO(lambda), which is ours and not the paper's: sums of temporal
+    differences of the values V, which are b without charges,
+
+        A_it = sum over k >= t of (gamma lam)^(k - t) (r_ik + gamma V(o_ik+1) - V(o_ik))
+               - (c [invalid] - its mean over the same weights)
+    """
 
     gamma: float = 0.95
     """Discount of later rewards, in [0, 1]."""
@@ -73,13 +87,17 @@ class ProxMOStep:
     """What TF-IDF takes for a token; the default drops words of one character, as "1"."""
     max_features: int = 1024
     """How many terms TF-IDF keeps, the most frequent of the batch."""
+    lam: float = 1.0
+    """lambda in [0, 1]: 1 is the paper's, each return against its baseline; below, baselines are
+    read as values, and what a step changed counts more than what came of it later."""
 
     def __post_init__(self) -> None:
         check_range("gamma", self.gamma, 0.0, 1.0)
         check_range("temperature", self.temperature, 0.0, above=True)
         check_finite("invalid_action_penalty", self.invalid_action_penalty, 0.0)
         compile_tokens(self.token_pattern)
-        check_count("max_features", self.max_features)
+        check_whole("max_features", self.max_features, 1)
+        check_range("lam", self.lam, 0.0, 1.0)
         _ = self.text_similarity
 
     @property
@@ -100,7 +118,14 @@ class ProxMOStep:
         kernel = self.text_similarity(steps.texts, np.bincount(steps.text_ids))
         returns = step_returns(steps, self.gamma, self.invalid_action_penalty)
         baselines, neighbours = soft_baselines(returns, states, kernel, self.temperature)
-        return returns - baselines, baseline_diagnostics(returns, baselines, neighbours)
+        diagnostics = baseline_diagnostics(returns, baselines, neighbours)
+        if self.lam == 1:  # the sum over later steps telescopes to this
+            return returns - baselines, diagnostics
+        charge = -charge_invalid(np.zeros(len(steps)), steps.valid, self.invalid_action_penalty)
+        usual, _ = soft_baselines(charge, states, kernel, self.temperature)
+        # Baselines are of returns less charges: without them they are the states' values.
+        advantages = lambda_advantages(steps, baselines + usual, self.gamma, self.lam)
+        return advantages - (charge - usual), diagnostics
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +158,9 @@ class ProxMO:
     """What TF-IDF takes for a token; the default drops words of one character, as "1"."""
     max_features: int = 1024
     """How many terms TF-IDF keeps, the most frequent of the batch."""
+    lam: float = 1.0
+    """lambda in [0, 1]: 1 is the paper's, each return against its baseline; below, baselines are
+    read as values, and what a step changed counts more than what came of it later."""
 
     def __post_init__(self) -> None:
         check_finite("step_weight", self.step_weight, 0.0)
@@ -159,6 +187,7 @@ class ProxMO:
             similarity=self.similarity,
             token_pattern=self.token_pattern,
             max_features=self.max_features,
+            lam=self.lam,
         )
 
     def __call__(self, steps: Steps) -> Credit:

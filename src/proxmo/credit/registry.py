@@ -6,13 +6,18 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
+from proxmo.credit.bellman import Bellman
+from proxmo.credit.g2po import G2PO
 from proxmo.credit.gigpo import GiGPO
+from proxmo.credit.graphgpo import GraphGPO
 from proxmo.credit.grpo import GRPO
+from proxmo.credit.hgpo import HGPO
 from proxmo.credit.proxmo import ProxMO, ProxMOEpisode, ProxMOStep
 from proxmo.credit.reinforce import ReinforcePlusPlus
 from proxmo.credit.released import ReleasedProxMO
 from proxmo.credit.result import Estimator
 from proxmo.credit.rloo import RLOO
+from proxmo.credit.turn_index import TurnIndex
 from proxmo.errors import InputError
 
 CREDIT: dict[str, type[Any]] = {
@@ -22,6 +27,11 @@ CREDIT: dict[str, type[Any]] = {
     "proxmo-released": ReleasedProxMO,
     "grpo": GRPO,
     "gigpo": GiGPO,
+    "hgpo": HGPO,
+    "graphgpo": GraphGPO,
+    "g2po": G2PO,
+    "bellman": Bellman,
+    "turn-index": TurnIndex,
     "rloo": RLOO,
     "reinforce++": ReinforcePlusPlus,
 }

@@ -39,3 +39,16 @@ def step_returns(steps: Steps, gamma: float, penalty: float) -> Floats:
     """What a step is judged by at the step level: G_it - c [invalid], (N,)."""
     returns = discounted_returns(steps.reward, steps.trajectory_ids, steps.order, gamma)
     return charge_invalid(returns, steps.valid, penalty)
+
+
+def lambda_advantages(steps: Steps, values: Floats, gamma: float, lam: float) -> Floats:
+    """Sums of temporal differences: A_it = sum_{k >= t} (gamma lam)^(k - t) delta_ik, (N,).
+
+    delta_it = r_it + gamma V_it+1 - V_it from `values` (N,), one per step; V is 0 after the last
+    step (Schulman et al. 2016, generalised advantage estimation).
+    """
+    after = np.zeros_like(values)
+    later = np.flatnonzero(steps.before >= 0)
+    after[steps.before[later]] = values[later]
+    delta = steps.reward + gamma * after - values
+    return discounted_returns(delta, steps.trajectory_ids, steps.order, gamma * lam)

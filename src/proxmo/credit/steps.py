@@ -53,6 +53,9 @@ class Steps:
     for methods without modulation."""
     valid: Bools
     """(N,) Whether the step's action was one that the environment admits."""
+    next_observation: NDArray[np.object_] | None
+    """(N,) Text of the state that the step led to, for methods that follow transitions; None where
+    it is not given: then each step leads to the next one's, and a failure ends nowhere."""
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Steps:
         reward: ArrayLike,
         success: ArrayLike | Sequence[bool | None] | None = None,
         valid: ArrayLike | None = None,
+        next_observation: Sequence[str] | NDArray[Any] | None = None,
     ) -> None:
         """Copy the columns into arrays and check them; without `valid`, all are valid."""
         columns: dict[str, NDArray[Any]] = {
@@ -80,6 +84,10 @@ class Steps:
             object.__setattr__(self, "success", None)
         else:
             columns["success"] = _flags("success", known)
+        if next_observation is None:
+            object.__setattr__(self, "next_observation", None)
+        else:
+            columns["next_observation"] = _strings("next_observation", next_observation)
         for name, column in columns.items():
             if len(column) != rows:
                 raise InputError(
@@ -185,6 +193,27 @@ class Steps:
         return np.lexsort((self.step, self.trajectory_ids))
 
     @cached_property
+    def lengths(self) -> Ints:
+        """(M,) T_i, how many steps each trajectory has."""
+        return np.bincount(self.trajectory_ids)
+
+    @cached_property
+    def turn(self) -> Ints:
+        """(N,) The place of each step in its trajectory, from 0."""
+        starts = np.cumsum(self.lengths) - self.lengths
+        turn = np.empty(len(self), np.intp)
+        turn[self.order] = np.arange(len(self)) - np.repeat(starts, self.lengths)
+        return turn
+
+    @cached_property
+    def before(self) -> Ints:
+        """(N,) The row of each step's predecessor in its trajectory; -1 for a first step."""
+        rows, before = self.order, np.full(len(self), -1)
+        same = self.trajectory_ids[rows[1:]] == self.trajectory_ids[rows[:-1]]
+        before[rows[1:][same]] = rows[:-1][same]
+        return before
+
+    @cached_property
     def trajectory_groups(self) -> Ints:
         """(M,) Number of each trajectory's group."""
         return self.group_ids[self.first_rows]
@@ -202,9 +231,8 @@ class Steps:
         """(M,) s_i, each trajectory's success flag; `InputError` where nobody knows it."""
         if self.success is None:
             raise InputError(
-                "success is not known, and the modulation by success rate needs it; give the "
-                "column 'success', turn modulation off (modulation=0), or take a method without "
-                "it, such as ProxMOStep, GiGPO or GRPO"
+                "success is not known, and this method needs it; give the column 'success', or "
+                "take a method without it, such as ProxMOStep, GiGPO or GRPO"
             )
         return self.success[self.first_rows]
 
@@ -245,6 +273,21 @@ class Steps:
             raise InputError(
                 f"step number {self.step[row]} repeats in {self._where(row)}: row {other} has "
                 "it too; number the steps of a trajectory, and drop padded or duplicated rows"
+            )
+        if self.next_observation is not None:
+            self._check_successors(self.next_observation)
+
+    def _check_successors(self, following: NDArray[np.object_]) -> None:
+        """Refuse a `next_observation` that is not where the trajectory goes on."""
+        rows, then = self.order[:-1], self.order[1:]
+        same = self.trajectory_ids[rows] == self.trajectory_ids[then]
+        place = _first(same & (following[rows] != self.observation[then]))
+        if place is not None:
+            row, after = rows[place], then[place]
+            raise InputError(
+                f"next_observation is {following[row]!r} in {self._where(row)}, but the "
+                f"trajectory goes on in row {after} with {self.observation[after]!r}; give what "
+                "the agent saw next"
             )
 
     def _where(self, row: int) -> str:

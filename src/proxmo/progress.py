@@ -18,7 +18,7 @@ from rich.progress import (
 
 if TYPE_CHECKING:
     from proxmo.cold_start.sft import SftProgress
-    from proxmo.episodes.play import Progress as RolloutProgress
+    from proxmo.episodes.play import RolloutProgress
 
 
 class Bars:

@@ -66,7 +66,7 @@ def test_an_environment_that_breaks_costs_its_own_episode_only():
     assert [step.response_ids for step in unborn.steps] == [()]
     assert (broken.success, broken.truncated) == (False, True)
     assert broken.error == "RuntimeError: the floor gave way"
-    assert [(step.reward, step.valid) for step in broken.steps] == [(1.0, True), (0.0, False)]
+    assert [(step.reward, step.valid) for step in broken.steps] == [(1.0, True), (0.0, True)]
 
 
 class Careless(Countdown):
@@ -84,11 +84,14 @@ class Careless(Countdown):
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (("well", 10.0, True, False, {}), "KeyError: 'success'"),
-        (("well", None, True, False, {"success": True}), "TypeError: float() argument"),
-        (("well", float("nan"), True, False, {"success": True}), "ValueError: the reward is nan"),
-        ((None, 10.0, True, False, {"success": True}), "TypeError: the observation is None"),
-        (("well", 10.0, True, False, {"success": True, "score": "A"}), "ValueError: could not"),
+        (("well", 10.0, True, False, {}), "KeyError: \"info['success'] is missing"),
+        (("well", None, True, False, {"success": True}), "TypeError: reward is None, not a number"),
+        (("well", float("nan"), True, False, {"success": True}), "ValueError: reward is nan"),
+        ((None, 10.0, True, False, {"success": True}), "TypeError: observation is None"),
+        (
+            ("well", 10.0, True, False, {"success": True, "score": "A"}),
+            "TypeError: info['score'] is 'A'",
+        ),
     ],
 )
 def test_an_answer_that_is_none_ends_the_episode_and_pays_nothing(answer, error):

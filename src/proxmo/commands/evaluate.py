@@ -26,7 +26,7 @@ from proxmo.progress import Bars
 from proxmo.prompts import Prompter
 
 if TYPE_CHECKING:
-    from proxmo.episodes.play import Progress
+    from proxmo.episodes.play import RolloutProgress
     from proxmo.evaluation.prompting.examples import Example
     from proxmo.evaluation.prompting.trials import Prompted
     from proxmo.policies.base import Policy
@@ -174,8 +174,8 @@ def _record(options: EvaluateOptions, spec: EnvSpec, prompted: Prompted) -> dict
     }
 
 
-def _progress(options: EvaluateOptions, bars: Bars) -> Callable[[int, Progress], None]:
-    def show(trial: int, progress: Progress) -> None:
+def _progress(options: EvaluateOptions, bars: Bars) -> Callable[[int, RolloutProgress], None]:
+    def show(trial: int, progress: RolloutProgress) -> None:
         name = f"trial {trial}" if options.method == "reflexion" else "evaluation"
         bars.episodes(name, progress)
 

@@ -22,7 +22,7 @@ from proxmo.evaluation.tasks import sample_tasks
 from proxmo.training.run_folder import config_file
 
 if TYPE_CHECKING:
-    from proxmo.episodes.play import Progress
+    from proxmo.episodes.play import RolloutProgress
     from proxmo.policies.base import Policy
 
 CURVE_FILE = "learning_curve.png"
@@ -76,7 +76,7 @@ def _measure(config: TrainConfig) -> Callable[..., dict[str, Any]]:
     found = spec.load_tasks(config.env.eval_split, config.env.data, config.run.seed)
     tasks = sample_tasks(found, config.run.eval_tasks, config.run.seed)
 
-    def measure(policy: Policy, on_progress: Callable[[Progress], None]) -> dict[str, Any]:
+    def measure(policy: Policy, on_progress: Callable[[RolloutProgress], None]) -> dict[str, Any]:
         from proxmo.evaluation.evaluate import evaluate
 
         evaluation = evaluate(

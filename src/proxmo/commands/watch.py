@@ -12,7 +12,7 @@ from rich.text import Text
 from proxmo.cold_start.sft import SftProgress
 from proxmo.config import EnvConfig, TrainConfig
 from proxmo.credit import method_of
-from proxmo.episodes.play import Progress
+from proxmo.episodes.play import RolloutProgress
 from proxmo.evaluation.curve import CurvePoint, plot_learning_curve
 from proxmo.evaluation.evaluate import Evaluation
 from proxmo.evaluation.report import comparison_table, evaluation_table
@@ -45,7 +45,7 @@ class Watcher(Reporter):
         self._tell(f"run {folder} {going}")
         self._show_updates(done)
 
-    def rollout(self, update: int, progress: Progress) -> None:
+    def rollout(self, update: int, progress: RolloutProgress) -> None:
         """Show the episodes of an update."""
         self._bars.episodes(_ROLLOUT, progress)
 
@@ -66,7 +66,7 @@ class Watcher(Reporter):
             f"kl {metrics['optim/kl']:.3f}  {seconds:.0f} s"
         )
 
-    def evaluation(self, progress: Progress) -> None:
+    def evaluation(self, progress: RolloutProgress) -> None:
         """Show an evaluation under way."""
         self._bars.episodes(_EVALUATION, progress)
 

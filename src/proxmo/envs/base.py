@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from proxmo.text import clean
+
 Info = dict[str, Any]
 """Keys that every environment sets, at reset and after every step:
 
@@ -23,7 +25,11 @@ Keys that some set:
 
 @runtime_checkable
 class TextEnv(Protocol):
-    """A Gymnasium environment that reads and writes text."""
+    """A Gymnasium environment that reads and writes text.
+
+    A class that spends its time waiting for another process, such as a server, says so by an
+    attribute `waits = True`: many of them are then called at the same time, a thread each.
+    """
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -60,6 +66,11 @@ class Task:
     task_type: str
     options: dict[str, Any] = field(default_factory=dict, repr=False)
     """Passed to `reset` as it is."""
+
+    def __post_init__(self) -> None:
+        """Names come from outside, such as from a file's; what is broken in them is replaced."""
+        object.__setattr__(self, "id", clean(self.id))
+        object.__setattr__(self, "task_type", clean(self.task_type))
 
 
 @runtime_checkable

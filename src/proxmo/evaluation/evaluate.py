@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scipy.stats import binomtest
 
-from proxmo.episodes.play import Progress, rollout
+from proxmo.episodes.play import RolloutProgress, rollout
 from proxmo.errors import InputError
 from proxmo.types import Trajectory
 
@@ -91,7 +91,7 @@ def evaluate(
     seed: int,
     greedy: bool = False,
     temperature: float = 1.0,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[RolloutProgress], None] | None = None,
 ) -> Evaluation:
     """Let the policy play every task once and score the episodes.
 

@@ -23,7 +23,7 @@ from proxmo.config import BUILTIN, SftConfig, TrainConfig, config_dict, load_con
 from proxmo.credit import Credit, method_of
 from proxmo.envs.base import Task, TextEnv
 from proxmo.envs.spec import EnvSpec
-from proxmo.episodes.play import Progress
+from proxmo.episodes.play import RolloutProgress
 from proxmo.errors import InputError
 from proxmo.files import whole
 from proxmo.policies.transformers import TransformersPolicy, load_policy
@@ -56,7 +56,7 @@ class Reporter:
     def begun(self, folder: Path, done: int) -> None:
         """The run in `folder` begins, or goes on after `done` updates."""
 
-    def rollout(self, update: int, progress: Progress) -> None:
+    def rollout(self, update: int, progress: RolloutProgress) -> None:
         """The episodes of an update advance."""
 
     def optimizing(self, update: int, done: int, total: int) -> None:

@@ -50,6 +50,9 @@ class RemoteEnv:
         ProxmoError: when no server answers, it has no session left, or it reports an error.
     """
 
+    waits = True
+    """Its time is the server's: many sessions are asked at once."""
+
     def __init__(
         self,
         url: str,

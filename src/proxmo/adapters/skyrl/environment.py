@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from proxmo.adapters.tasks import make_env, task_at
 from proxmo.adapters.versions import check_version
-from proxmo.episodes.play import Episode, task_seed
+from proxmo.episodes.episode import LiveEpisode
+from proxmo.episodes.play import task_seed
 from proxmo.policies.base import Response
 from proxmo.prompts import Prompter
 from proxmo.types import Step
@@ -43,12 +45,12 @@ class ProxMOTextEnv(BaseTextEnv):
         settings: Mapping[str, Any] = columns["proxmo"]
         task = task_at(settings)
         self._prompter = Prompter(style=settings["style"])
-        self._episode = Episode(
+        self._episode = LiveEpisode(
             task,
             member=0,
             # The members of a group pass the same seed, hence start alike.
             seed=task_seed(settings["episode_seed"], task.id),
-            env=make_env(settings["env"], settings["max_steps"] or None, {}),
+            make_env=partial(make_env, settings["env"], settings["max_steps"] or None, {}),
         )
         columns[EPISODE] = self._episode
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from proxmo.envs.base import Task
-from proxmo.episodes.play import Progress, rollout
+from proxmo.episodes.play import RolloutProgress, rollout
 from proxmo.errors import InputError
 from proxmo.evaluation.evaluate import Evaluation, summarize
 from proxmo.evaluation.prompting.examples import Example, few_shot
@@ -63,7 +63,7 @@ def prompt(
     trials: int = 1,
     temperature: float = 1.0,
     greedy: bool = False,
-    on_progress: Callable[[int, Progress], None] | None = None,
+    on_progress: Callable[[int, RolloutProgress], None] | None = None,
 ) -> Prompted:
     """Play every task by `method` and score it.
 

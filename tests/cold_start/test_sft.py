@@ -169,12 +169,14 @@ def test_a_cold_start_is_made_again_for_an_environment_that_reads_otherwise(
     alfworld, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PROXMO_CACHE", str(tmp_path))
-    made = [
-        cold_start(spec, None, SMALL)
-        for spec in (alfworld, with_start(alfworld, prompt="numbered"))
-    ]
+    coded = dataclasses.replace(alfworld, codec="proxmo.envs.webshop.codec:ArticleNumbers")
+    specs = [alfworld, with_start(coded, prompt="numbered")]
+    made = [cold_start(spec, None, SMALL) for spec in specs]
     assert made[0] != made[1]
-    styles = [load_policy(PolicyConfig(model=str(folder))).settings.style for folder in made]
+    styles = [
+        load_policy(PolicyConfig(model=str(folder)), codec=spec.make_codec()).settings.style
+        for spec, folder in zip(specs, made, strict=True)
+    ]
     assert styles == ["compact", "numbered"]
 
 

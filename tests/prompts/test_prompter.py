@@ -2,6 +2,7 @@
 
 import pytest
 
+from proxmo.errors import InputError
 from proxmo.prompts import Prompter
 
 PAST = [("room", "go north"), ("hall", "go east"), ("kitchen", "take cup")]
@@ -99,34 +100,69 @@ def test_guidance_comes_before_the_task_and_is_told_in_both_contexts(style):
         assert "win" not in text[: text.index("Be quick.")]
 
 
-SHOP = "Page 1 [SEP] B0N1C5U30D [SEP] USB hub, model AB12 [SEP] B09QQP3356 [SEP] B0N1C5U30D"
+class Spelling:
+    """A codec of a world that shouts: what is read is lower case, what is said upper case."""
+
+    def shown(self, text, observation):
+        return text.lower()
+
+    def said(self, action, observation):
+        return f"{action.lower()} at {len(observation)}"
+
+    def meant(self, response, observation):
+        return response.removesuffix(f" at {len(observation)}").upper()
 
 
-def test_numbered_prompts_count_the_articles_of_an_observation():
-    prompter = Prompter("numbered")
-    shown = "Page 1 [SEP] #1 [SEP] USB hub, model AB12 [SEP] #2 [SEP] #1"
-    assert prompter.opening("buy a hub", SHOP, []) == shown
-    assert prompter.following(SHOP, []) == shown
-    assert prompter.window("buy", [(SHOP, "click[B09QQP3356]")], SHOP, []) == (
-        f"Your task is to: buy\n\n{shown}\n> click[ #2]\n{shown}"
+def test_numbered_prompts_are_written_by_the_environments_codec():
+    prompter = Prompter("numbered", codec=Spelling())
+    assert prompter.opening("WIN", "A ROOM", []) == "a room"
+    assert prompter.following("A ROOM", []) == "a room"
+    assert prompter.window("WIN", [("HALL", "GO")], "A ROOM", []) == (
+        "Your task is to: WIN\n\nhall\n> go at 4\na room"
     )
 
 
+def test_numbered_responses_are_read_by_the_codec_with_what_was_seen():
+    prompter = Prompter("numbered", codec=Spelling())
+    assert prompter.response("", "GO", "HALL") == "go at 4"
+    assert prompter.parse(" go at 4\n", "HALL") == ("GO", True)
+    assert prompter.parse("  ", "HALL") == ("", False)
+
+
+@pytest.mark.parametrize("style", ["compact", "think"])
+def test_other_styles_show_texts_as_they_are(style):
+    prompter = Prompter(style, codec=Spelling())
+    assert "A ROOM" in prompter.opening("WIN", "A ROOM", [])
+    assert "GO" in prompter.response("", "GO", "A ROOM")
+
+
+def test_numbered_without_a_codec_is_refused_by_name():
+    with pytest.raises(InputError, match="'numbered' needs an environment that has a codec"):
+        Prompter("numbered")
+
+
+def test_the_list_of_actions_can_be_left_out():
+    prompter = Prompter("think", list_actions=False)
+    assert prompter.opening("win", "room", ["look"]).endswith("Observation: room")
+    assert prompter.following("room", ["look"]) == "Observation: room"
+    assert prompter.window("win", PAST, "room", ["look"]).endswith("Observation: room")
+
+
 @pytest.mark.parametrize(
-    "action", ["click[B09QQP3356]", "click[B0N1C5U30D]", "search[red #2 mug]", "click[Buy Now]"]
+    ("opened", "response", "valid"),
+    [
+        ("<think>\n", "It is dark.</think>\n<action>use lamp</action>", True),
+        ("<think>\n", "It is dark.\n<action>use lamp</action>", False),
+        # Thinking switched off: the template writes an empty thought itself.
+        ("<think>\n\n</think>\n\n", "<action>use lamp</action>", True),
+        # A server's template has opened it, and nobody says so.
+        ("", "It is dark.</think>\n<action>use lamp</action>", True),
+    ],
 )
-def test_numbered_responses_name_the_article_that_stands_there(action):
-    prompter = Prompter("numbered")
-    assert prompter.parse(prompter.response("", action, SHOP), SHOP) == (action, True)
+def test_an_answer_is_judged_with_what_the_template_opened(opened, response, valid):
+    assert Prompter("think", opened=opened).parse(response) == ("use lamp", valid)
 
 
-def test_a_space_in_the_bracket_is_the_prompts_own():
-    prompter = Prompter("numbered")
-    assert prompter.response("", "search[red [a] mug]") == "search[ red [a] mug]"
-    assert prompter.parse("search[ red [a] mug]") == ("search[red [a] mug]", True)
-    assert prompter.parse("search[red mug]") == ("search[red mug]", True)
-
-
-def test_a_number_that_no_article_has_is_left_as_it_is():
-    assert Prompter("numbered").parse("click[#3]", SHOP) == ("click[#3]", True)
-    assert Prompter("numbered").parse("click[#1]", "Instruction") == ("click[#1]", True)
+def test_what_the_template_opened_is_never_an_action():
+    assert Prompter("think", opened="<think>\n").parse(" ") == ("", False)
+    assert Prompter("compact", opened="<think>\n").parse("look") == ("look", True)

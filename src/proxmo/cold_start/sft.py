@@ -327,7 +327,7 @@ def make_policy(
             f"the expert solved none of {len(chosen)} tasks of {spec.name!r} in "
             f"{max_steps or spec.max_steps} steps; allow it more (--max-steps)"
         )
-    prompter = Prompter(own.prompt)
+    prompter = Prompter(own.prompt, codec=spec.make_codec())
     turns = [turn for episode in episodes for turn in episode]
     read = [prompter.following(turn.observation, ()) for turn in turns]
     said = [prompter.response("", turn.action, turn.observation) for turn in turns]
@@ -340,7 +340,7 @@ def make_policy(
         max_response_tokens=_longest(tokenizer, said),
     )
     model = make_model(tokenizer, config.seed, induction=not own.numbered_things)
-    policy = TransformersPolicy(model, tokenizer, settings)
+    policy = TransformersPolicy(model, tokenizer, settings, codec=spec.make_codec())
     rows = lessons(
         policy,
         episodes,

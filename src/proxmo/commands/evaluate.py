@@ -223,13 +223,16 @@ def _policy(
 
         longest = spec.prompt_tokens if options.method == "zero-shot" else LONG_PROMPT
         config = _policy_config(options, spec, bars)
-        yield load_policy(config, prompt_tokens=max(longest, spec.prompt_tokens))
+        yield load_policy(
+            config, prompt_tokens=max(longest, spec.prompt_tokens), codec=spec.make_codec()
+        )
         return
     from proxmo.policies.endpoint import Endpoint, EndpointPolicy
 
     prompter = Prompter(
         "think" if options.prompt == "auto" else options.prompt,
         2 if options.history is None else options.history,
+        spec.make_codec(),
     )
     endpoint = Endpoint(
         options.endpoint,

@@ -1,47 +1,56 @@
-"""Observation and history to the text a policy reads; its response to an action.
+"""The texts of the three styles in which a policy is asked and answers.
 
-Three styles. `think` is the paper's: reason inside <think></think>, answer inside
-<action></action>, with the admissible actions listed. `compact` is bare: the policy reads
-observations and writes actions, nothing else, which is what a small model trained on the
-environment itself needs. `numbered` is compact with article numbers, such as B0N1C5U30D, read
-and written as #1, #2 and so on, in the order in which the observation shows them, and actions
-written with a space, "click[ red]": a tokenizer then has one token for a word, wherever it stands.
+`think` is the paper's: reason inside <think></think>, answer inside <action></action>, with the
+admissible actions listed. `compact` is bare: the policy reads observations and writes actions,
+nothing else, which is what a small model trained on the environment itself needs. `numbered` is
+compact with texts as the environment's codec writes them.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from proxmo.errors import InputError
+from proxmo.prompts.codec import Codec, Verbatim
+from proxmo.prompts.cutting import Prompt, fitted
+from proxmo.prompts.parsing import parse
+
 PromptStyle = Literal["compact", "numbered", "think"]
-
-_ARTICLE = re.compile(r"\b[A-Z](?=[A-Z]*[0-9])[A-Z0-9]{7,}\b")
-_NUMBER = re.compile(r"(?<=\[)#([0-9]+)(?=\])")
-
-_THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
-_ACTION = re.compile(r"<action>(.*?)</action>", re.DOTALL)
-# What a model that was shown whole episodes may go on to write after its action.
-_INVENTED = re.compile(r"(?<=</action>)\s*\n\s*Observation\b.*", re.DOTALL)
 
 _RULES = (
     "You act in a text environment, one action a turn, until your task is done.\n"
     "First reason about what to do next inside <think> </think>. Then give one admissible "
     "action, and nothing else, inside <action> </action>."
 )
+_VERBATIM = Verbatim()
 
 
 @dataclass(frozen=True, slots=True)
 class Prompter:
     """Writes prompts and reads responses in one style.
 
-    `guidance` is text told before the task, such as examples; none for a trained policy.
+    Wherever it takes `guidance`, that is text told before the task, such as examples; none for a
+    trained policy. Raises `InputError` for the style `numbered` without a codec.
     """
 
     style: PromptStyle = "compact"
     history: int = 2
     """Past turns in a window prompt (paper: 2)."""
+    codec: Codec | None = None
+    """The environment's, for the style `numbered`; the others show texts as they are."""
+    list_actions: bool = True
+    """Whether `think` prompts list the admissible actions."""
+    opened: str = ""
+    """What the chat template says for the policy before each response, such as "<think>"."""
+
+    def __post_init__(self) -> None:
+        if self.style == "numbered" and self.codec is None:
+            raise InputError(
+                "prompt style 'numbered' needs an environment that has a codec for its texts, and "
+                "this one has none; use 'compact' or 'think'"
+            )
 
     def opening(
         self, goal: str, observation: str, actions: Sequence[str], guidance: str = ""
@@ -49,14 +58,14 @@ class Prompter:
         """The first message of a conversation."""
         told = _paragraph(guidance)
         if self.style != "think":
-            return told + self._shown(observation)
-        return f"{_RULES}\n\n{told}{_task(goal)}{_situation(observation, actions)}"
+            return told + self._texts.shown(observation, observation)
+        return f"{_RULES}\n\n{told}{_task(goal)}{self._situation(observation, actions)}"
 
     def following(self, observation: str, actions: Sequence[str]) -> str:
         """A later message of a conversation: only what the last action changed."""
         if self.style != "think":
-            return self._shown(observation)
-        return _situation(observation, actions)
+            return self._texts.shown(observation, observation)
+        return self._situation(observation, actions)
 
     def window(
         self,
@@ -65,38 +74,72 @@ class Prompter:
         observation: str,
         actions: Sequence[str],
         guidance: str = "",
+        *,
+        untold: int = 0,
     ) -> str:
         """A prompt that stands alone: the task, the last turns and the present.
 
         `past` holds every earlier (observation, action) of the episode, oldest first; the
         last `history` of them are told. Of those before, a `think` prompt tells nothing, the
-        others the actions.
+        others the actions. Of the oldest `untold` nothing is told.
         """
         first = max(0, len(past) - self.history)
-        earlier, recent = past[:first], past[first:]
         if self.style != "think":
-            told = [f"> {self.response('', done, seen)}\n" for seen, done in earlier]
+            shown = self._texts.shown
+            told = [f"> {self.response('', done, seen)}\n" for seen, done in past[untold:first]]
             told += [
-                f"{self._shown(seen)}\n> {self.response('', done, seen)}\n" for seen, done in recent
+                f"{shown(seen, seen)}\n> {self.response('', done, seen)}\n"
+                for seen, done in past[max(first, untold) :]
             ]
             # A page of a shop tells the task itself.
             task = "" if goal in observation else _task(goal)
-            return f"{_paragraph(guidance)}{task}{''.join(told)}{self._shown(observation)}"
+            present = shown(observation, observation)
+            return f"{_paragraph(guidance)}{task}{''.join(told)}{present}"
+        first = max(first, untold)
         told = "".join(
             f"Observation {turn}: {seen}\nAction {turn}: {done}\n"
-            for turn, (seen, done) in enumerate(recent, start=first + 1)
+            for turn, (seen, done) in enumerate(past[first:], start=first + 1)
         )
         if told:
             told = f"You have acted {len(past)} times. The last turns were:\n{told}\n"
         rules = f"{_RULES}\n\n{_paragraph(guidance)}"
-        return f"{rules}{_task(goal)}{told}{_situation(observation, actions)}"
+        return f"{rules}{_task(goal)}{told}{self._situation(observation, actions)}"
+
+    def fitting_opening(
+        self,
+        goal: str,
+        observation: str,
+        actions: Sequence[str],
+        guidance: str,
+        fits: Callable[[str], bool],
+    ) -> Prompt:
+        """`opening`, as much of it as fits."""
+
+        def render(_: int, listed: Sequence[str], told: str) -> str:
+            return self.opening(goal, observation, listed, told)
+
+        return fitted(render, 0, actions, guidance, fits)
+
+    def fitting_window(
+        self,
+        goal: str,
+        past: Sequence[tuple[str, str]],
+        observation: str,
+        actions: Sequence[str],
+        guidance: str,
+        fits: Callable[[str], bool],
+    ) -> Prompt:
+        """`window`, as much of it as fits."""
+
+        def render(untold: int, listed: Sequence[str], told: str) -> str:
+            return self.window(goal, past, observation, listed, told, untold=untold)
+
+        return fitted(render, len(past), actions, guidance, fits)
 
     def response(self, thought: str, action: str, observation: str = "") -> str:
         """The response that says `action` after `thought` to `observation`: what `parse` reads."""
-        if self.style == "compact":
-            return action
-        if self.style == "numbered":
-            return _numbered(action, observation).replace("[", "[ ", 1)
+        if self.style != "think":
+            return self._texts.said(action, observation)
         return f"<think>{thought}</think><action>{action}</action>"
 
     def example(self, goal: str, observation: str, turns: Sequence[tuple[str, str, str]]) -> str:
@@ -112,37 +155,24 @@ class Prompter:
     def parse(self, response: str, observation: str = "") -> tuple[str, bool]:
         """The action in a response to `observation`, and whether it keeps to the format.
 
-        A `think` response needs both its parts; observations that it goes on to invent, and
-        what it would do then, are left out. What cannot be parsed is sent as it is, cut
-        to its end, so that the environment answers it as it answers any nonsense.
+        A `think` response, with what the chat template opened for it, needs both its parts; the
+        others need to say anything. See `proxmo.prompts.parsing`.
         """
-        if self.style != "think":
-            action = response.strip()
-            if self.style == "numbered":
-                action = action.replace("[ ", "[", 1)
-                articles = dict(enumerate(_articles(observation), 1))
-                action = _NUMBER.sub(lambda found: articles.get(int(found[1]), found[0]), action)
-            return action, bool(action)
-        response = _INVENTED.sub("", response)
-        found = _ACTION.findall(response)
-        if not found:
-            return response.strip()[-100:], False
-        return found[-1].strip(), _THOUGHT.search(response) is not None
+        if self.style == "think":
+            return parse(response, self.opened)
+        action = self._texts.meant(response.strip(), observation)
+        return action, bool(action)
 
-    def _shown(self, observation: str) -> str:
-        """The observation as it is read without the paper's frame."""
-        return _numbered(observation, observation) if self.style == "numbered" else observation
+    def _situation(self, observation: str, actions: Sequence[str]) -> str:
+        listed = ""
+        if actions and self.list_actions:
+            listed = "\nAdmissible actions: " + ", ".join(f"'{action}'" for action in actions)
+        return f"Observation: {observation}{listed}"
 
-
-def _numbered(text: str, observation: str) -> str:
-    """`text` with the articles of `observation` by number."""
-    numbers = {article: f"#{n}" for n, article in enumerate(_articles(observation), 1)}
-    return _ARTICLE.sub(lambda found: numbers.get(found[0], found[0]), text)
-
-
-def _articles(observation: str) -> list[str]:
-    """Article numbers in an observation, each once, in the order in which they stand there."""
-    return list(dict.fromkeys(_ARTICLE.findall(observation)))
+    @property
+    def _texts(self) -> Codec:
+        """How texts are written without the paper's frame."""
+        return self.codec if self.codec and self.style == "numbered" else _VERBATIM
 
 
 def _paragraph(guidance: str) -> str:
@@ -151,8 +181,3 @@ def _paragraph(guidance: str) -> str:
 
 def _task(goal: str) -> str:
     return f"Your task is to: {goal}\n\n" if goal else ""
-
-
-def _situation(observation: str, actions: Sequence[str]) -> str:
-    listed = "\nAdmissible actions: " + ", ".join(f"'{a}'" for a in actions) if actions else ""
-    return f"Observation: {observation}{listed}"

@@ -115,6 +115,7 @@ class Session:
                 dataclasses.replace(config.policy, model=source),
                 trainable=True,
                 prompt_tokens=self.spec.prompt_tokens,
+                codec=self.spec.make_codec(),
             )
         weights = digest(policy.model)
         if found is not None and found.read_digest() not in (None, weights):

@@ -12,6 +12,7 @@ import numpy as np
 
 from proxmo.episodes.play import task_seed
 from proxmo.policies.base import Policy
+from proxmo.prompts.parsing import without_thoughts
 from proxmo.types import Trajectory
 
 REMEMBERED = 3
@@ -21,7 +22,6 @@ _LONGEST_LESSON = 1500
 _LONGEST_OBSERVATION = 400
 """Characters: a shop's page is longer, and a lesson seldom hangs on its end."""
 
-_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
 _TAGS = re.compile(r"</?(think|action)>")
 _REQUEST = (
     "In a few sentences, say what went wrong and what you will do differently in the next "
@@ -91,6 +91,6 @@ def _short(text: str) -> str:
 
 def _lesson(text: str) -> str:
     """Advice on one line: without the thoughts before it, unless there is nothing else."""
-    told = _THOUGHT.sub("", text)
+    told = without_thoughts(text)
     told = told if told.strip() else text
     return " ".join(_TAGS.sub(" ", told).split())[:_LONGEST_LESSON]

@@ -12,10 +12,15 @@ from proxmo.config import RUN_FILE, PolicyConfig
 from proxmo.errors import InputError
 from proxmo.policies.transformers.policy import TransformersPolicy
 from proxmo.policies.transformers.settings import prompt_settings, within_positions
+from proxmo.prompts import Codec
 
 
 def load_policy(
-    config: PolicyConfig, *, trainable: bool = False, prompt_tokens: int = 2048
+    config: PolicyConfig,
+    *,
+    trainable: bool = False,
+    prompt_tokens: int = 2048,
+    codec: Codec | None = None,
 ) -> TransformersPolicy:
     """Load a model folder, a Hugging Face id or a GGUF file, ready to act.
 
@@ -25,8 +30,9 @@ def load_policy(
     it did when it was trained.
 
     A model that proxmo trained remembers how it was prompted; settings given explicitly win.
-    `prompt_tokens` is the longest prompt where neither says. Raises `InputError` when the model
-    cannot be loaded.
+    `prompt_tokens` is the longest prompt where neither says, `codec` the environment's
+    (`EnvSpec.make_codec`), without which the style `numbered` is refused. Raises `InputError`
+    when the model cannot be loaded.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -74,7 +80,7 @@ def load_policy(
     settings = within_positions(config.model, model.config, settings, config.max_prompt_tokens)
     trained = trainable or model.dtype == torch.float32
     mixed = compute if trained and compute != torch.float32 else None
-    return TransformersPolicy(model, tokenizer, settings, mixed)
+    return TransformersPolicy(model, tokenizer, settings, mixed, codec)
 
 
 def _unpacked(gguf_file: str | None) -> dict[str, Any]:

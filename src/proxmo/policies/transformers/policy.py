@@ -23,7 +23,7 @@ from proxmo.policies.chat import ChatFormat
 from proxmo.policies.transformers.conversations import Conversations
 from proxmo.policies.transformers.settings import SETTINGS_FILE, PromptSettings
 from proxmo.policies.transformers.windows import Windows
-from proxmo.prompts import Prompter
+from proxmo.prompts import Codec, Prompter
 from proxmo.types import Context
 
 
@@ -36,13 +36,14 @@ class TransformersPolicy:
         tokenizer: Any,
         settings: PromptSettings,
         compute: torch.dtype | None = None,
+        codec: Codec | None = None,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.settings = settings
         self.context: Context = settings.context
-        self.prompter = Prompter(settings.style, settings.history)
         self.chat = ChatFormat(tokenizer, _generation_ends(model))
+        self.prompter = Prompter(settings.style, settings.history, codec)
         self._reference: nn.Module | None = None
         self._compute = compute
         if self.context == "conversation":

@@ -19,12 +19,14 @@ from toy_env import COLOURS, Script, register_toy
 
 import proxmo
 from proxmo import cli
-from proxmo.adapters.skyrl.columns import COLUMN
+from proxmo.adapters.failures import credit_survivors
+from proxmo.adapters.skyrl.columns import COLUMN, collect_turns, row_column
 from proxmo.adapters.skyrl.data import task_rows
 from proxmo.adapters.skyrl.environment import register_environment
 from proxmo.adapters.skyrl.trainer import ProxMOGenerator, ProxMOTrainer, check_config
 from proxmo.adapters.tasks import place_tasks
-from proxmo.errors import InputError
+from proxmo.errors import InputError, ProxmoError
+from proxmo.types import Step
 
 register_toy()
 register_environment()
@@ -160,10 +162,56 @@ def test_rows_tell_the_observation_the_reward_and_the_success():
     assert len(starts) == 2  # one per group: its members start alike
 
 
-def test_an_environment_that_fails_at_once_trains_nothing():
-    _, output, _, data = played(split="broken")
-    assert len(output["response_ids"]) == 8
-    assert data["loss_mask"].sum() == 0
+def test_what_an_environment_that_broke_did_is_not_the_policys(caplog):
+    cfg = config("trainer.train_batch_size=3", "trainer.policy_mini_batch_size=3")
+    tokenizer = byte_tokenizer()
+    places = [
+        place_tasks("colours", split, count=1)[0] for split in ("train", "breaking", "broken")
+    ]
+    rows = task_rows(places, style="compact", max_steps=3)
+    output, uids = generate(cfg, tokenizer, rows, [*COLOURS, "nonsense"])
+    trainer = trainer_of(cfg, tokenizer)
+    output, uids = trainer.postprocess_generator_output(output, uids)
+    data = trainer.convert_to_training_input(output, uids)
+    data["values"] = None
+    data = trainer.compute_advantages_and_returns(data)
+    columns = [metrics[COLUMN] for metrics in output["env_metrics"]]
+    failed = torch.tensor([column["error"] is not None for column in columns])
+    assert {uid for uid, one in zip(uids, failed, strict=True) if one} == {"u1", "u2"}
+    lost = sum(a and b for a, b in zip(failed.tolist(), output["is_last_step"], strict=True))
+    real = len(failed)
+    assert data["loss_mask"][:real][failed].sum() == 0
+    assert data["advantages"][:real][failed].abs().sum() == 0
+    assert data["loss_mask"][:real][~failed].any(dim=1).all()
+    assert trainer.all_metrics["rollout/errors"] == lost
+    assert f"{lost} of 12 episodes" in caplog.text
+    # SkyRL's own means are over the others.
+    whole = [i for i in range(real) if output["is_last_step"][i] and not failed[i]]
+    totals = [sum(output["rewards"][i]) for i in whole]
+    assert trainer.all_metrics["reward/avg_raw_reward"] == pytest.approx(sum(totals) / len(totals))
+    told = output["rollout_metrics"]
+    assert told["environment/failed"] == pytest.approx(lost / 12)
+    successes = [columns[i]["success"] for i in whole]
+    assert told["environment/success"] == pytest.approx(sum(successes) / len(successes))
+
+
+def test_a_group_with_one_episode_left_is_not_trained_on():
+    turns = collect_turns(
+        ["a", "a", "a"],
+        [False, True, True],
+        [
+            {COLUMN: row_column(Step("o", "", "", "", 1.0, True), True)},
+            {COLUMN: row_column(Step("p", "", "", "", 2.0, True), True)},
+            {COLUMN: row_column(Step("o", "", "", "", 0.0, True), False, "OSError: gone")},
+        ],
+    )
+    result = credit_survivors(proxmo.ProxMO(), turns.columns, turns.errors)
+    assert result.advantage.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_batch_in_which_every_environment_breaks_stops_training():
+    with pytest.raises(ProxmoError, match=r"every episode .* OSError: no such room"):
+        played(split="broken")
 
 
 def test_a_conversation_that_grows_too_long_is_credited_as_far_as_it_came():

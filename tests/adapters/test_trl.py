@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -247,33 +248,81 @@ def test_a_conversation_ends_where_its_room_does(tmp_path):
 
 
 class Unsteady(tiny_trl.Paying):
-    """Breaks in the first task, before the first observation."""
+    """Breaks in the first task before the first observation, in the second at its second step,
+    for all members of a group but the first ones."""
+
+    members = 0
+    """Of the second task, so far."""
+    whole = 2
+    """How many of them do not break."""
 
     def reset(self, *, seed=None, options=None):
-        if (options or {})["game"].game_id == tiny_trl.tasks()[0].id:
+        self.played, self.count = (options or {})["game"].game_id, 0
+        if self.played == tiny_trl.tasks()[0].id:
             raise OSError("no such room")
+        if self.played == tiny_trl.tasks()[1].id:
+            Unsteady.members += 1
+            self.member = Unsteady.members
         return super().reset(seed=seed, options=options)
 
+    def step(self, action):
+        self.count += 1
+        if self.played == tiny_trl.tasks()[1].id and self.member > self.whole and self.count == 2:
+            raise OSError("the room fell down")
+        return super().step(action)
 
-def unsteady(max_steps=tiny_trl.TURNS):
-    return Unsteady(max_steps=max_steps)
+
+def unsteady(whole=2):
+    """Makes environments; so many members of the second task's group stay whole."""
+    Unsteady.members = 0
+    kind = type("Kind", (Unsteady,), {"whole": whole})
+    return partial(kind, max_steps=tiny_trl.TURNS)
 
 
-def test_a_broken_environment_costs_its_own_rows_only(tmp_path):
-    arguments = {**tiny_trl.PLAYED, "environment": unsteady}
+@pytest.mark.parametrize(("whole", "credit"), [(2, "proxmo"), (1, "proxmo"), (3, "grpo")])
+def test_a_broken_environment_is_no_failure_of_the_model(whole, credit, tmp_path, caplog):
+    arguments = {**tiny_trl.PLAYED, "environment": unsteady(whole)}
     options = {"max_steps": 1, "per_device_train_batch_size": 16}
-    trainer = tiny_trl.trainer(tmp_path, options=options, **arguments)
+    trainer = tiny_trl.trainer(
+        tmp_path, credit=credit, options=options, reward_funcs=tiny_trl.brevity, **arguments
+    )
+    before = {name: p.clone() for name, p in trainer.model.state_dict().items()}
     trainer.train()
-    episodes, _, output, _ = trainer.batches[0]
-    broken = [played.error is not None for played in episodes]
-    assert sum(broken) == tiny_trl.GROUP
-    assert not output["advantages"][torch.tensor(broken)].any()
-    assert output["advantages"][~torch.tensor(broken)].any()
-    assert trainer.state.log_history[0]["rollout/errors"] == tiny_trl.GROUP
+    episodes, _, output, rewards = trainer.batches[0]
+    broken = torch.tensor([played.failed for played in episodes])
+    assert broken.sum() == tiny_trl.GROUP + tiny_trl.GROUP - whole
+    # No token of theirs is in a loss, whatever terms it has.
+    assert not output["advantages"][broken].any()
+    assert not mask(output)[broken].any()
+    assert mask(output)[~broken].any(dim=1).all()
+    # The others of their group are as if they had been alone; one alone has nothing to learn.
+    second = torch.tensor([played.task == tiny_trl.tasks()[1].id for played in episodes])
+    left = output["advantages"][second & ~broken]
+    assert left.any() == (whole > 1)
+    totals = [float(t) for t in rewards[second & ~broken].sum(dim=1)]
+    assert len(set(totals)) == whole
+    if credit == "grpo":
+        mean, std = np.mean(totals), np.std(totals, ddof=1)
+        by_hand = [(total - mean) / (std + 1e-4) for total in totals]
+        firsts = [line[line != 0][0].item() for line in left]
+        assert firsts == pytest.approx(by_hand, abs=1e-5)
+    history = trainer.state.log_history[0]
+    survivors = [played for played in episodes if not played.failed]
+    assert history["rollout/errors"] == broken.sum()
+    assert history["rollout/success_rate"] == np.mean([e.success for e in survivors])
+    assert history["rollout/steps"] == tiny_trl.TURNS
+    assert history["rollout/truncated"] == 1.0
+    # TRL's own means leave them out, too.
+    assert history["reward"] == pytest.approx(rewards[~broken].sum(dim=1).mean().item())
+    assert rewards[broken].isnan().all()
+    assert f"{broken.sum()} of 16 episodes ended in an error" in caplog.text
+    assert "OSError: " in caplog.text
+    assert not same(before, trainer.model.state_dict())
+    assert all(torch.isfinite(p).all() for p in trainer.model.parameters())
 
 
 def test_a_batch_in_which_every_environment_breaks_stops_training(tmp_path):
-    arguments = {**tiny_trl.PLAYED, "environment": unsteady, "tasks": [tiny_trl.tasks()[0]] * 4}
+    arguments = {**tiny_trl.PLAYED, "environment": unsteady(), "tasks": [tiny_trl.tasks()[0]] * 4}
     trainer = tiny_trl.trainer(tmp_path, **arguments)
     with pytest.raises(ProxmoError, match=r"every episode .* OSError: no such room"):
         trainer.train()

@@ -6,12 +6,12 @@ pytest.importorskip("verifiers", reason="verifiers is not installed: uv sync --e
 
 import verifiers.v1 as vf
 from verifiers.v1.episode import GroupInfo
-from verifiers.v1.trace import AgentInfo, Reward, TraceTask
+from verifiers.v1.trace import AgentInfo, Error, Reward, TraceTask
 
 import proxmo
 from proxmo import cli
 from proxmo.adapters.verifiers import assign_advantages
-from proxmo.errors import InputError
+from proxmo.errors import InputError, ProxmoError
 
 
 def node(text, parent, sampled=False, tokens=2):
@@ -125,6 +125,48 @@ def test_messages_between_two_turns_are_one_observation():
 
     assign_advantages([episode("a", one)], spy)
     assert seen == ["rules\nhello", "a desk"]
+
+
+def broken(trace, message="no such room"):
+    trace.errors = [Error(type="TaskError", message=message)]
+    return trace
+
+
+def test_a_trace_that_failed_is_no_failure_of_the_model(caplog):
+    # Of group a one trace is left, of group b two, of group c one that never said anything.
+    episodes = [
+        *batch(),
+        episode("a", trace(["a closed fridge", "a shelf"], 10.0, True)),
+        episode("b", broken(trace(["a desk", "a lamp"], 3.0, None))),
+        episode("c", trace(["a bed", "a lamp"], 10.0, True)),
+        episode("c", broken(silent())),
+    ]
+    broken(episodes[0].traces[0])
+    broken(episodes[1].traces[0], "\x1b[2J")
+    result = assign_advantages(episodes, proxmo.ProxMO())
+    turns = turns_of(episodes)
+    assert [n.advantages is None for n in turns] == [False] * len(turns)
+    # Groups a and c have one trace each to compare with nothing; b is as if it were alone.
+    own = batch()[2:]
+    expected = assign_advantages(own, proxmo.ProxMO()).advantage.tolist()
+    credited = [n.advantages[0] for n in turns]
+    assert credited == pytest.approx([0.0] * 4 + expected + [0.0] * 6)
+    assert result.advantage == pytest.approx([*expected, 0.0, 0.0, 0.0, 0.0])
+    assert result.diagnostics["rollout/errors"] == 4
+    assert "4 of 8 episodes ended in an error" in caplog.text
+    assert "TaskError: no such room" in caplog.text
+    assert "\x1b" not in caplog.text
+
+
+def test_a_trace_that_was_tried_again_and_went_well_is_well():
+    [one, other, *_] = batch()
+    broken(one.traces[0]).ok = True
+    assert assign_advantages([one, other], proxmo.GRPO()).advantage.any()
+
+
+def test_a_batch_in_which_everything_failed_is_an_error():
+    with pytest.raises(ProxmoError, match=r"every episode .* TaskError: no such room"):
+        assign_advantages([episode("a", broken(silent()))] * 2, proxmo.ProxMO())
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import proxmo
 from proxmo import cli
 from proxmo.adapters.tasks import place_tasks
 from proxmo.adapters.verl.data import task_rows
-from proxmo.errors import InputError
+from proxmo.errors import InputError, ProxmoError
 
 
 @pytest.fixture(scope="module")
@@ -151,22 +151,40 @@ def test_the_environments_of_proxmo_are_played(queue, model, name):
     clear(batch)
 
 
-def test_an_environment_that_fails_at_once_keeps_its_place_and_trains_nothing(queue, model):
-    config = verl_config(*cpu_overrides(model, *SETTINGS))
-    rows = task_rows(
-        [*place_tasks("colours", "broken", count=1), *place_tasks("colours", "train", count=1)]
-    )
-    worker = play(config, COLOURS, rows)
+def test_what_an_environment_that_broke_did_is_not_the_policys(queue, model, caplog):
+    config = verl_config(*cpu_overrides(model), *SETTINGS)
+    splits = ("broken", "breaking", "train")
+    rows = task_rows([place for s in splits for place in place_tasks("colours", s, count=1)])
+    worker = play(config, [*COLOURS, "nonsense"], rows)
     trainer = trainer_of(config, worker.tokenizer)
-    batch = sample(trainer, groups=2)
-    credit(trainer, batch)
-    mask, advantages, sources = fetched(batch, "response_mask", "advantages", "extra_info")
-    failed = [row for row, place in enumerate(sources.tolist()) if place["split"] == "broken"]
-    assert len(failed) == 4 < len(batch)
+    batch = sample(trainer, groups=3)
+    metrics = credit(trainer, batch)
+    mask, advantages, extra = fetched(batch, "response_mask", "advantages", "extra_fields")
+    extra = extra.tolist()
+    failed = [row for row, fields in enumerate(extra) if fields["proxmo"]["error"] is not None]
+    sessions = {batch.keys[row].rsplit("_", 1)[0] for row in failed}
+    assert 4 < len(sessions) == metrics["rollout/errors"] < 12
     assert all(mask[row].sum() == 0 for row in failed)
     assert all(advantages[row].sum() == 0 for row in failed)
+    whole = [row for row in range(len(batch)) if row not in failed]
+    assert all(mask[row].all() for row in whole)
+    assert any(advantages[row].any() for row in whole)
+    # verl reports success of the others, and how many are missing.
+    assert all("acc" not in extra[row]["reward_extra_info"] for row in failed)
+    assert all("acc" in extra[row]["reward_extra_info"] for row in whole)
+    assert f"{len(sessions)} of 12 episodes ended in an error" in caplog.text
     # verl's own metrics read the ages of the weights from every row.
     assert all(tag["min_global_steps"] == 0 for tag in batch.tags)
+    clear(batch)
+
+
+def test_a_batch_in_which_every_environment_breaks_stops_training(queue, model):
+    config = verl_config(*cpu_overrides(model, *SETTINGS))
+    worker = play(config, COLOURS, task_rows(place_tasks("colours", "broken", count=1)))
+    trainer = trainer_of(config, worker.tokenizer)
+    batch = sample(trainer, groups=1)
+    with pytest.raises(ProxmoError, match=r"every episode .* OSError: no such room"):
+        credit(trainer, batch)
     clear(batch)
 
 

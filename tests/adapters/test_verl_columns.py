@@ -7,15 +7,15 @@ from toy_env import register_toy
 import proxmo
 from proxmo.adapters.tasks import place_tasks, task_at
 from proxmo.adapters.verl import data
-from proxmo.adapters.verl.columns import COLUMN, credit_rows
+from proxmo.adapters.verl.columns import COLUMN, credit_rows, row_column
 from proxmo.adapters.verl.settings import read_settings
 from proxmo.envs.alfworld.generator import generate, write_games
 from proxmo.errors import InputError
+from proxmo.types import Step
 
 
-def row(observation, reward, success):
-    column = {"observation": observation, "reward": reward, "success": success, "valid": True}
-    return {COLUMN: column}
+def row(observation, reward, success, error=None):
+    return {COLUMN: row_column(Step(observation, "", "", "", reward, True), success, error)}
 
 
 ROWS = {
@@ -35,6 +35,16 @@ def test_rows_in_any_order_with_padding_get_the_same_credit():
     fields = [ROWS["a_0_0"], *reversed(ROWS.values())]
     mixed = credit_rows(credit, keys, tags, fields).advantages
     assert mixed.tolist() == [0.0, *reversed(plain.tolist())]
+
+
+def test_rows_of_an_episode_that_failed_get_nothing_and_change_nothing():
+    credit = proxmo.ProxMO()
+    plain = credit_rows(credit, list(ROWS), [{}] * 5, list(ROWS.values())).advantages
+    more = ROWS | {"a_2_0": row("x", 0.0, False, "OSError: gone"), "b_0_0": row("x", 9.0, True)}
+    more |= {"b_1_0": row("x", 0.0, False, "OSError: gone")}
+    result = credit_rows(credit, list(more), [{}] * 8, list(more.values()))
+    assert result.advantages.tolist() == [*plain.tolist(), 0.0, 0.0, 0.0]
+    assert result.credit.diagnostics["rollout/errors"] == 2
 
 
 def test_a_row_of_another_agent_loop_is_named():

@@ -19,7 +19,8 @@ class ToyEnv:
         self.max_steps = max_steps
 
     def reset(self, *, seed=None, options=None):
-        if (options or {}).get("broken"):
+        self.options = options or {}
+        if self.options.get("broken"):
             raise OSError("no such room")
         self.colour = str(np.random.default_rng(seed).choice(COLOURS))
         self.number, self.won, self.steps = (options or {})["number"], False, 0
@@ -27,6 +28,8 @@ class ToyEnv:
 
     def step(self, action):
         self.steps += 1
+        if self.steps == (self.options.get("breaks") or 0):
+            raise OSError("the room fell down \x1b[2J")
         self.won = action == self.colour
         over = self.steps >= self.max_steps and not self.won
         text = f"{action}? say {self.colour}, not that"
@@ -46,11 +49,9 @@ class ToyEnv:
 
 
 def load_toy_tasks(split, path, seed, count):
-    broken = split == "broken"
-    return [
-        Task(f"colours-{split}-{i}", "say", {"number": i, "broken": broken})
-        for i in range(count or 4)
-    ]
+    """Of split "broken" no environment starts, of "breaking" each breaks at its second step."""
+    how = {"broken": split == "broken", "breaks": 2 if split == "breaking" else 0}
+    return [Task(f"colours-{split}-{i}", "say", {"number": i, **how}) for i in range(count or 4)]
 
 
 TOY = EnvSpec("colours", env="toy_env:ToyEnv", tasks="toy_env:load_toy_tasks")

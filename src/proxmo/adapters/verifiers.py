@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
+import numpy as np
+
+from proxmo.adapters.failures import credit_survivors
 from proxmo.adapters.versions import check_version
-from proxmo.credit import Credit, Estimator, Steps
+from proxmo.credit import Credit, Estimator
 from proxmo.errors import InputError
 
 check_version("verifiers")
@@ -65,11 +68,17 @@ def assign_advantages(
     A trace is a trajectory, a message that the model sampled is a turn, and what stands
     between it and the sampled message before is its observation. `rewards` and `valid` get
     a trace and its number of turns; `agent` restricts credit to the traces of one agent.
-    Returns the credit itself, turn by turn in the order of episodes, traces and messages.
+    Returns the credit itself, turn by turn in the order of episodes, traces and messages, of the
+    traces that did not fail.
+
+    A trace that failed (`ok` is not set, and it or its episode has an error) tells nothing of the
+    model: the advantages of its turns are 0, it enters no mean of its group, and `success`,
+    `rewards` and `valid` are not asked for it.
 
     Raises:
-        InputError: when a trace has no sampled message (leave its whole group out), no group
-            or no success flag.
+        InputError: when a trace that did not fail has no sampled message (leave its whole group
+            out), no group or no success flag.
+        ProxmoError: when every trace failed.
     """
     traces = [
         (episode, trace)
@@ -77,30 +86,56 @@ def assign_advantages(
         for trace in episode.traces
         if agent is None or trace.agent.name == agent
     ]
-    nodes: list[vf.MessageNode] = []
+    nodes: list[vf.MessageNode | None] = []
     columns: dict[str, list[Any]] = {
         name: []
         for name in ("group", "trajectory", "step", "observation", "reward", "success", "valid")
     }
+    errors: list[str | None] = []
     for episode, trace in traces:
         turns = [node for node in trace.nodes if node.sampled]
-        if not turns:
+        error = _error(episode, trace)
+        if error is not None:  # one row stands for it, whether it had turns or not
+            for node in turns:
+                node.advantages = [0.0] * sum(node.mask)
+            rows, told = [None], ([""], [0.0], False, [True])
+        elif turns:
+            rows = turns
+            seen = [_observation(trace, node) for node in turns]
+            count = len(turns)
+            told = (seen, rewards(trace, count), success(trace), valid(trace, count))
+        else:
             raise InputError(
                 f"trace {trace.id!r} of episode {episode.id!r} has no sampled message; leave its "
                 "whole group out, or its group's mean would be wrong"
             )
-        nodes += turns
-        columns["group"] += [group(episode)] * len(turns)
-        columns["trajectory"] += [(episode.id, trace.id)] * len(turns)
-        columns["step"] += range(len(turns))
-        columns["observation"] += [_observation(trace, node) for node in turns]
-        columns["reward"] += rewards(trace, len(turns))
-        columns["success"] += [success(trace)] * len(turns)
-        columns["valid"] += valid(trace, len(turns))
-    result = credit(Steps(**columns))
+        nodes += rows
+        errors += [error] * len(rows)
+        columns["group"] += [group(episode)] * len(rows)
+        columns["trajectory"] += [(episode.id, trace.id)] * len(rows)
+        columns["step"] += range(len(rows))
+        columns["observation"] += told[0]
+        columns["reward"] += told[1]
+        columns["success"] += [told[2]] * len(rows)
+        columns["valid"] += told[3]
+    result = credit_survivors(credit, columns, errors)
     for node, advantage in zip(nodes, result.advantage.tolist(), strict=True):
-        node.advantages = [advantage] * sum(node.mask)
-    return result
+        if node is not None:
+            node.advantages = [advantage] * sum(node.mask)
+    whole = np.array([node is not None for node in nodes], dtype=bool)
+    parts = (result.advantage[whole], result.episode[whole], result.step[whole])
+    return Credit(*parts, result.diagnostics)
+
+
+def _error(episode: vf.Episode, trace: vf.Trace) -> str | None:
+    """What broke the trace, or its whole episode; None where nothing did.
+
+    One that was tried again and went well has errors, and is well.
+    """
+    for record in (trace, episode):
+        if not record.ok and record.last_error is not None:
+            return f"{record.last_error.type}: {record.last_error.message}"
+    return None
 
 
 def _observation(trace: vf.Trace, node: vf.MessageNode) -> str:

@@ -7,11 +7,11 @@ a dict of metrics of the environment. The turn travels there, under a key of its
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from proxmo.credit import Steps
 from proxmo.errors import InputError
 from proxmo.types import Step
 
@@ -19,22 +19,34 @@ COLUMN = "proxmo"
 """Key in a row's `env_metrics`; SkyRL's averages leave out what is no number."""
 
 
-def row_column(step: Step, success: bool) -> dict[str, Any]:
-    """What the row of `step` carries."""
+def row_column(step: Step, success: bool, error: str | None = None) -> dict[str, Any]:
+    """What the row of `step` carries; `error` is what the episode's environment raised."""
     return {
         "observation": step.observation,
         "reward": step.reward,
         "success": success,
         "valid": step.valid,
+        "error": error,
     }
 
 
-def collect_steps(
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The turns of a batch, row by row, N in all, as `credit_survivors` wants them."""
+
+    columns: Mapping[str, Sequence[Any]]
+    errors: Sequence[str | None]
+
+    def __len__(self) -> int:
+        return len(self.errors)
+
+
+def collect_turns(
     uids: Sequence[Hashable],
     is_last_step: Sequence[bool],
     env_metrics: Sequence[Mapping[str, Any]],
-) -> Steps:
-    """The steps of a batch, row by row: `uids` name the groups; all are (N,).
+) -> Turns:
+    """The turns of a batch, row by row: `uids` name the groups; all are (N,).
 
     Raises:
         InputError: when a row was not played by proxmo's environment and generator.
@@ -45,14 +57,13 @@ def collect_steps(
                 f"row {row} (group {uids[row]!r}) carries no observation to credit; set "
                 "environment.env_class=proxmo and make the generator with ProxMOExp"
             )
-    columns = [metrics[COLUMN] for metrics in env_metrics]
+    told = [metrics[COLUMN] for metrics in env_metrics]
     ended = np.asarray(is_last_step, dtype=int)
-    return Steps(
-        group=list(uids),
-        trajectory=np.cumsum(ended) - ended,  # how many ended before this row
-        step=np.arange(len(ended)),
-        observation=[column["observation"] for column in columns],
-        reward=[column["reward"] for column in columns],
-        success=[column["success"] for column in columns],
-        valid=[column["valid"] for column in columns],
-    )
+    columns: dict[str, Sequence[Any]] = {
+        "group": list(uids),
+        "trajectory": (np.cumsum(ended) - ended).tolist(),  # how many ended before this row
+        "step": range(len(ended)),
+    }
+    for name in ("observation", "reward", "success", "valid"):
+        columns[name] = [one[name] for one in told]
+    return Turns(columns, [one["error"] for one in told])

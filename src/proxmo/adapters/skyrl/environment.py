@@ -34,7 +34,7 @@ EPISODE = "proxmo_episode"
 class ProxMOTextEnv(BaseTextEnv):
     """Plays the task that a row of the data names, as a growing conversation.
 
-    An environment that raises ends its own episode, as a failure, and no other.
+    An environment that raises ends its own episode and no other; nothing of it is trained on.
     """
 
     def __init__(self, env_config: Any = None, extras: dict[str, Any] | None = None) -> None:
@@ -80,8 +80,14 @@ class ProxMOTextEnv(BaseTextEnv):
         )
 
     def get_metrics(self) -> dict[str, Any]:
-        """Success and length of an episode that has ended."""
-        return {"success": float(self._episode.success), "turns": len(self._episode.steps)}
+        """Success and length of an episode that has ended, unless its environment failed.
+
+        SkyRL takes the mean of each figure over the episodes that have it.
+        """
+        episode = self._episode
+        if episode.error is not None:
+            return {"failed": 1.0}
+        return {"failed": 0.0, "success": float(episode.success), "turns": len(episode.steps)}
 
     def close(self) -> None:
         """Free what the environment holds."""

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from proxmo.adapters.skyrl.columns import COLUMN, collect_steps, row_column
+from proxmo.adapters.failures import credit_survivors
+from proxmo.adapters.skyrl.columns import COLUMN, Turns, collect_turns, row_column
 from proxmo.adapters.skyrl.environment import EPISODE, register_environment
-from proxmo.credit import Estimator, ProxMO, Steps
+from proxmo.credit import Credit, Estimator, ProxMO
 from proxmo.errors import InputError
 
 # After ours, which look whether this is a SkyRL that was tested.
@@ -37,9 +38,10 @@ class ProxMOGenerator(SkyRLGymGenerator):
                 "that the episode has no turn; raise it, to 16384 for example"
             )
         for row, step in zip(agent_loop_output.step_outputs, episode.steps, strict=True):
-            row.env_metrics = row.env_metrics | {COLUMN: row_column(step, episode.success)}
-            if not step.observation and episode.error is not None:
-                row.loss_mask = [0] * len(row.loss_mask)  # nothing was asked of the policy
+            column = row_column(step, episode.success, episode.error)
+            row.env_metrics = row.env_metrics | {COLUMN: column}
+            if episode.error is not None:  # what its environment did is not the policy's
+                row.loss_mask = [0] * len(row.loss_mask)
         return agent_loop_output
 
 
@@ -50,30 +52,45 @@ class ProxMOTrainer(RayPPOTrainer):
         """`credit` is any estimator of `proxmo`, ProxMO where none is given."""
         check_config(cfg)
         self.credit = ProxMO() if credit is None else credit
-        self._steps: Steps | None = None
+        self._turns: Turns | None = None
         super().__init__(cfg, *args, **kwargs)
 
     def postprocess_generator_output(
         self, generator_output: Any, uids: list[str], *args: Any, **kwargs: Any
     ) -> tuple[Any, list[str]]:
-        """Keep the turns, which are not part of what SkyRL passes on."""
-        self._steps = collect_steps(
+        """Keep the turns, which are not part of what SkyRL passes on.
+
+        SkyRL's own metrics of rewards are of the episodes whose environment did not fail.
+        """
+        self._turns = collect_turns(
             uids, generator_output["is_last_step"], generator_output["env_metrics"]
         )
+        whole = [row for row, error in enumerate(self._turns.errors) if error is None]
+        if 0 < len(whole) < len(self._turns) and not args and not kwargs:
+            kwargs = {
+                "metrics_generator_output": {
+                    name: [values[row] for row in whole]
+                    for name, values in generator_output.items()
+                    if isinstance(values, list) and len(values) == len(self._turns)
+                },
+                "metrics_uids": [uids[row] for row in whole],
+            }
         return super().postprocess_generator_output(generator_output, uids, *args, **kwargs)
 
     def compute_advantages_and_returns(self, data: Any) -> Any:
         """Put each turn's advantage on each token of its row; padding, at the end, gets 0."""
-        assert self._steps is not None, "postprocess_generator_output runs before"
+        turns = self._turns
+        assert turns is not None, "postprocess_generator_output runs before"
         data = super().compute_advantages_and_returns(data)
-        result = self.credit(self._steps)
+        result: Credit = credit_survivors(self.credit, turns.columns, turns.errors)
         rows = np.zeros(len(data["advantages"]))
-        rows[: len(self._steps)] = result.advantage
+        rows[: len(turns)] = result.advantage
         mask = data["response_mask"]
         advantages = torch.from_numpy(rows).to(data["advantages"])[:, None] * mask
         data["advantages"] = data["returns"] = advantages
         # SkyRL has logged the mean of advantages that are not trained on.
-        real = advantages[: len(self._steps)][mask[: len(self._steps)].bool()]
+        whole = [row for row, error in enumerate(turns.errors) if error is None]
+        real = advantages[whole][mask[whole].bool()]
         figures = {
             "avg_advantages": real.mean().item(),
             "avg_advantages_abs": real.abs().mean().item(),

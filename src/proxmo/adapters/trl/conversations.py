@@ -63,6 +63,11 @@ class Conversation:
         self._extend(ids, 1, logprobs)
         self.turns.append(len(ids))
 
+    def mute(self) -> None:
+        """Take every token for the environment's: the episode failed, and none is trained on."""
+        self.mask = [0] * len(self.mask)
+        self.turns = [0] * len(self.turns)
+
     def _extend(self, ids: Sequence[int], mask: int, logprobs: Sequence[float] | None) -> None:
         self.completion_ids.extend(ids)
         self.mask.extend([mask] * len(ids))

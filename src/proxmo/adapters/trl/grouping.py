@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from proxmo.credit import Credit, Steps
+from proxmo.adapters.failures import credit_survivors
+from proxmo.credit import Credit, Estimator, Steps
 from proxmo.credit.diagnostics import batch_diagnostics
 from proxmo.credit.groups import group_mean, group_std
-from proxmo.errors import InputError, ProxmoError
+from proxmo.errors import InputError
 from proxmo.types import Trajectory
 
 TRL_EPSILON = 1e-4
@@ -50,25 +51,41 @@ def slim(trajectory: Trajectory) -> Trajectory:
     return replace(trajectory, steps=tuple(steps))
 
 
-def batch_steps(
+def credit_batch(
+    estimator: Estimator,
     trajectories: Sequence[Trajectory],
     group_size: int,
     weight: float = 1.0,
     further: Sequence[float] | None = None,
-) -> Steps:
-    """The steps of a whole generation batch, each `group_size` in a row being one group.
+    *,
+    tell: bool = True,
+) -> Credit:
+    """The credit of a whole generation batch, each `group_size` in a row being one group.
 
     Rewards are the environment's, times `weight`; `further` (one number per trajectory),
     what the user's reward functions gave the finished conversation, goes to its last step.
+    Episodes that failed get none: `credit_survivors`, whose `tell` this is.
     """
-    members = []
+    columns: dict[str, list[Any]] = {
+        name: []
+        for name in ("group", "trajectory", "step", "observation", "reward", "success", "valid")
+    }
+    errors: list[str | None] = []
     for number, trajectory in enumerate(trajectories):
-        steps = [replace(step, reward=weight * step.reward) for step in trajectory.steps]
+        steps = trajectory.steps
+        rewards = [weight * step.reward for step in steps]
         if further is not None:
-            steps[-1] = replace(steps[-1], reward=steps[-1].reward + float(further[number]))
-        group = f"{number // group_size}: {trajectory.task}"
-        members.append(replace(trajectory, id=str(number), group=group, steps=tuple(steps)))
-    return Steps.from_trajectories(members)
+            rewards[-1] += float(further[number])
+        # Numbered: a task may be in a batch twice.
+        columns["group"] += [f"{number // group_size}: {trajectory.task}"] * len(steps)
+        columns["trajectory"] += [f"{number}: {trajectory.task}"] * len(steps)
+        columns["step"] += range(len(steps))
+        columns["observation"] += [step.observation for step in steps]
+        columns["reward"] += rewards
+        columns["success"] += [trajectory.success] * len(steps)
+        columns["valid"] += [step.valid for step in steps]
+        errors += [trajectory.error] * len(steps)
+    return credit_survivors(estimator, columns, errors, tell=tell)
 
 
 def split_by_trajectory(
@@ -79,18 +96,8 @@ def split_by_trajectory(
     return np.split(values, ends[:-1])
 
 
-def check_played(trajectories: Sequence[Trajectory], group_size: int) -> None:
-    """Refuse a batch that cannot teach anything, or whose groups are not groups.
-
-    Raises:
-        ProxmoError: when every episode ended in an error, with the first one.
-        InputError: when the trajectories of a group do not share their task.
-    """
-    if all(trajectory.error is not None for trajectory in trajectories):
-        raise ProxmoError(
-            f"every episode of the batch ended in an error; the first, of task "
-            f"{trajectories[0].task!r}: {trajectories[0].error}"
-        )
+def check_groups(trajectories: Sequence[Trajectory], group_size: int) -> None:
+    """Refuse a batch whose groups do not share their task."""
     for start in range(0, len(trajectories), group_size):
         tasks = {trajectory.task for trajectory in trajectories[start : start + group_size]}
         if len(tasks) > 1:
@@ -100,14 +107,17 @@ def check_played(trajectories: Sequence[Trajectory], group_size: int) -> None:
             )
 
 
-def rollout_metrics(trajectories: Sequence[Trajectory], full: Sequence[bool]) -> dict[str, float]:
-    """What the episodes were like, in numbers to log; `full` as in `Conversation`."""
-    valid = [step.valid for trajectory in trajectories for step in trajectory.steps]
+def played_metrics(trajectories: Sequence[Trajectory], full: Sequence[bool]) -> dict[str, float]:
+    """What the episodes were like, in numbers to log; `full` as in `Conversation`.
+
+    Of those whose environment did not fail: at least one.
+    """
+    whole = [(t, cut) for t, cut in zip(trajectories, full, strict=True) if not t.failed]
+    valid = [step.valid for trajectory, _ in whole for step in trajectory.steps]
     return {
-        "rollout/success_rate": float(np.mean([t.success for t in trajectories])),
-        "rollout/steps": len(valid) / len(trajectories),
-        "rollout/truncated": float(np.mean([t.truncated for t in trajectories])),
-        "rollout/out_of_room": float(np.mean(full)),
+        "rollout/success_rate": float(np.mean([t.success for t, _ in whole])),
+        "rollout/steps": len(valid) / len(whole),
+        "rollout/truncated": float(np.mean([t.truncated for t, _ in whole])),
+        "rollout/out_of_room": float(np.mean([cut for _, cut in whole])),
         "rollout/invalid_actions": 1.0 - float(np.mean(valid)),
-        "rollout/errors": float(sum(t.error is not None for t in trajectories)),
     }

@@ -22,9 +22,9 @@ from proxmo.adapters.trl.conversations import (
 )
 from proxmo.adapters.trl.grouping import (
     TRLGroupRelative,
-    batch_steps,
-    check_played,
-    rollout_metrics,
+    check_groups,
+    credit_batch,
+    played_metrics,
     slim,
     split_by_trajectory,
 )
@@ -181,6 +181,9 @@ class ProxMOTrainer(GRPOTrainer):
         self._conversations = [
             row if row.turns else never_started(filler) for row in policy.conversations
         ]
+        for row, played in zip(self._conversations, self._played, strict=True):
+            if played.failed:
+                row.mute()
 
     @property
     def _mode(self) -> str:
@@ -237,6 +240,9 @@ class ProxMOTrainer(GRPOTrainer):
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         # (rows of all processes, reward functions)
         self._rewards = super()._calculate_rewards(*args, **kwargs)
+        failed = gather_object([played.failed for played in self._played])
+        # TRL leaves rows without any reward out of its means.
+        self._rewards[torch.tensor(failed, device=self._rewards.device)] = torch.nan
         return self._rewards
 
     def _token_advantages(self, width: int) -> torch.Tensor:
@@ -245,12 +251,18 @@ class ProxMOTrainer(GRPOTrainer):
         size = self.num_generations if mode == "train" else self.num_generations_eval
         assert size is not None  # TRL's defaults fill it in
         trajectories: list[Trajectory] = gather_object([slim(played) for played in self._played])
-        check_played(trajectories, size)
+        check_groups(trajectories, size)
         weights = self.reward_weights.double()
         rewards = self._rewards.double().cpu()
         further = (rewards[:, 1:] * weights[1:]).nansum(dim=1).tolist()
-        steps = batch_steps(trajectories, size, float(weights[0]), further)
-        result = self._credit(steps)
+        result = credit_batch(
+            self._credit,
+            trajectories,
+            size,
+            float(weights[0]),
+            further,
+            tell=self.accelerator.is_main_process,
+        )
         advantages = split_by_trajectory(result.advantage, trajectories)
 
         start = self.accelerator.process_index * len(self._played)
@@ -266,7 +278,7 @@ class ProxMOTrainer(GRPOTrainer):
     ) -> None:
         """Metrics, and TRL's table of completions: there, TRL has logged its own advantages."""
         full = gather_object([row.full for row in self._conversations])
-        for name, value in rollout_metrics(trajectories, full).items():
+        for name, value in played_metrics(trajectories, full).items():
             self._metrics[mode][name].append(value)
         lengths = [max(1, sum(row.turns)) for row in self._conversations]
         means = gather_object((spread.sum(axis=1) / lengths).tolist())

@@ -62,8 +62,8 @@ class ProxMOAgentLoop(AgentLoopBase):
     ) -> list[AgentLoopOutput]:
         """A row per turn, in order; `outputs` is what the server said at each.
 
-        A turn at which nothing was sampled has one token that no loss sees, so that the
-        episode keeps its place in the statistics of its group.
+        verl cannot do without the rows of an episode whose environment failed: no loss sees a
+        token of them. One that failed before anything was sampled has one row of one token.
         """
         # verl reads the ages of the weights of every row, also of one without a token.
         age = {"min_global_steps": update - 1, "max_global_steps": update - 1}
@@ -71,15 +71,21 @@ class ProxMOAgentLoop(AgentLoopBase):
         for number, step in enumerate(trajectory.steps):
             output = outputs[number] if number < len(outputs) else None
             extra = age if output is None else age | output.extra_fields
+            row = self._row(step, output)
+            if trajectory.failed:
+                row["response_mask"] = [0] * len(row["response_ids"])
             rows.append(
-                self._row(step, output)
+                row
                 | {
                     "reward_score": trajectory.reward,
                     "num_turns": 2 * len(trajectory.steps),  # verl counts both sides' messages
                     "extra_fields": extra
                     | {
-                        COLUMN: row_column(step, trajectory.success),
-                        "reward_extra_info": {"acc": float(trajectory.success)},
+                        COLUMN: row_column(step, trajectory.success, trajectory.error),
+                        # None for an episode that failed: verl then counts it as missing.
+                        "reward_extra_info": {}
+                        if trajectory.failed
+                        else {"acc": float(trajectory.success)},
                     },
                 }
             )

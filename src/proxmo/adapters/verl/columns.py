@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from proxmo.credit import Credit, Estimator, Steps
+from proxmo.adapters.failures import credit_survivors
+from proxmo.credit import Credit, Estimator
 from proxmo.errors import InputError
 from proxmo.types import Step
 
@@ -22,13 +23,14 @@ COLUMN = "proxmo"
 """Key in a row's `extra_fields`."""
 
 
-def row_column(step: Step, success: bool) -> dict[str, Any]:
-    """What the row of `step` carries."""
+def row_column(step: Step, success: bool, error: str | None = None) -> dict[str, Any]:
+    """What the row of `step` carries; `error` is what the episode's environment raised."""
     return {
         "observation": step.observation,
         "reward": step.reward,
         "success": success,
         "valid": step.valid,
+        "error": error,
     }
 
 
@@ -37,7 +39,7 @@ class BatchCredit:
     """The credit of a batch as verl holds it."""
 
     advantages: NDArray[np.float64]
-    """(N,) One per row, in the order of the keys; 0 for padding."""
+    """(N,) One per row, in the order of the keys; 0 for padding and for episodes that failed."""
     credit: Credit
     """Of the rows that are no padding."""
 
@@ -55,20 +57,24 @@ def credit_rows(
 
     Raises:
         InputError: when a row comes from another agent loop and lacks what credit needs.
+        ProxmoError: when every episode of the batch ended in an error of its environment.
     """
     real = [row for row, tag in enumerate(tags) if not tag.get("is_padding", False)]
     places = [_place(keys[row]) for row in real]
     columns = [_column(keys[row], extra_fields[row]) for row in real]
-    steps = Steps(
-        group=[uid for uid, _, _ in places],
-        trajectory=[(uid, session) for uid, session, _ in places],
-        step=[index for _, _, index in places],
-        observation=[column["observation"] for column in columns],
-        reward=[column["reward"] for column in columns],
-        success=[column["success"] for column in columns],
-        valid=[column["valid"] for column in columns],
+    credit = credit_survivors(
+        estimator,
+        {
+            "group": [uid for uid, _, _ in places],
+            "trajectory": [(uid, session) for uid, session, _ in places],
+            "step": [index for _, _, index in places],
+            "observation": [column["observation"] for column in columns],
+            "reward": [column["reward"] for column in columns],
+            "success": [column["success"] for column in columns],
+            "valid": [column["valid"] for column in columns],
+        },
+        [column["error"] for column in columns],
     )
-    credit = estimator(steps)
     advantages = np.zeros(len(keys))
     advantages[real] = credit.advantage
     return BatchCredit(advantages, credit)

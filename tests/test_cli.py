@@ -6,12 +6,15 @@ import logging
 import subprocess
 import sys
 import time
+import warnings
+from importlib import metadata
 
 import pytest
 from rich.console import Console
+from safetensors import SafetensorError
 
 from proxmo import cli
-from proxmo.errors import InputError, ProxmoError
+from proxmo.errors import InputError, ProxmoError, ProxmoWarning, Terminated
 from proxmo.progress import Bars
 
 HEAVY = ("torch", "transformers", "sklearn", "scipy", "pydantic", "tyro", "rich", "matplotlib")
@@ -80,6 +83,11 @@ def test_unknown_command_suggests_the_nearest(capsys):
         (KeyboardInterrupt("interrupted; resume with X"), 1, "interrupted; resume with X"),
         (OSError(28, "No space left on device", "/x"), 1, "the disk is full"),
         (PermissionError(13, "Permission denied", "/x"), 1, "Permission denied: '/x'"),
+        (RecursionError("too deep"), 1, "RecursionError: too deep (--debug shows where)"),
+        (OverflowError("too large"), 1, "OverflowError: too large"),
+        (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "no"), 1, "UnicodeEncodeError: "),
+        (SyntaxError("invalid syntax"), 1, "SyntaxError: invalid syntax"),
+        (SafetensorError("header too small"), 1, "SafetensorError: header too small"),
         (ModuleNotFoundError("no", name="tyro"), 2, "pip install 'proxmo[train]'"),
         (ModuleNotFoundError("no", name="tomli_w.x"), 2, "pip install 'proxmo[train]'"),
         (ModuleNotFoundError("no", name="peft"), 2, "pip install 'proxmo[train]'"),
@@ -94,6 +102,47 @@ def test_errors_are_one_message_and_an_exit_code(monkeypatch, capsys, outcome, c
     assert told.err.startswith("error: ")
     assert message in told.err
     assert "Traceback" not in told.err
+
+
+def test_being_told_to_end_exits_as_a_shell_has_it(monkeypatch, capsys):
+    fake(monkeypatch, Terminated(15, "ended by SIGTERM after update 3; go on with: x"))
+    assert cli.main(["train"]) == 143
+    assert capsys.readouterr().err == "error: ended by SIGTERM after update 3; go on with: x\n"
+    fake(monkeypatch, Terminated(1))
+    assert cli.main(["train"]) == 129
+
+
+def test_what_an_error_quotes_does_not_act_on_the_terminal(monkeypatch, capsys):
+    fake(monkeypatch, InputError("no [bold]game[/] in \x1b[2J'x\u202e'"))
+    assert cli.main(["train"]) == 2
+    assert capsys.readouterr().err == "error: no [bold]game[/] in \ufffd[2J'x\\u202e'\n"
+
+
+def test_a_warning_is_one_line_and_told_once(monkeypatch, capsys):
+    def main(arguments):
+        for update in range(3):
+            warnings.warn(f"no group of update {update} has a signal", ProxmoWarning, stacklevel=2)
+        warnings.warn("not ours", stacklevel=2)
+
+    fake(monkeypatch, None)
+    monkeypatch.setattr(sys.modules["fake_command"], "main", main)
+    with pytest.warns(UserWarning, match="not ours"):
+        assert cli.main(["train"]) == 0
+    assert capsys.readouterr().err == "warning: no group of update 0 has a signal\n"
+    monkeypatch.setenv("RANK", "1")  # of several processes, the first one speaks
+    with pytest.warns(UserWarning, match="not ours"):
+        assert cli.main(["train"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_tree_that_is_not_installed_still_says_what_is_missing(monkeypatch, capsys):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "requires", missing)
+    fake(monkeypatch, ModuleNotFoundError("no", name="tyro"))
+    assert cli.main(["train"]) == 2
+    assert "needs the package 'tyro'; install it with: pip install" in capsys.readouterr().err
 
 
 def test_debug_lets_the_error_through(monkeypatch):

@@ -45,7 +45,7 @@ MAY_IMPORT = {
         "progress",
     },
     # Commands are named as text and imported when they run.
-    "cli": {"errors", "text"},
+    "cli": {"errors", "text", "proxmo"},
     "__main__": {"cli"},
     "proxmo": {"credit", "errors"},
 }

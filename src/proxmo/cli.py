@@ -11,13 +11,23 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module, metadata
 from typing import Any, NamedTuple
 
-from proxmo.errors import BAD_INPUT, FAILED, InputError, ProxmoError
+import proxmo
+from proxmo.errors import (
+    BAD_INPUT,
+    FAILED,
+    InputError,
+    ProxmoError,
+    ProxmoWarning,
+    Terminated,
+)
+from proxmo.text import shown
 
 
 class Command(NamedTuple):
@@ -50,7 +60,7 @@ COMMANDS = {
     ),
     "generate": Command(
         "proxmo.commands.generate:main",
-        "write generated ALFWorld games in the official format",
+        "write an environment's generated tasks as data, in its official format",
     ),
     "play": Command(
         "proxmo.commands.play:main",
@@ -79,8 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `| head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except (ProxmoError, KeyboardInterrupt, OSError, ModuleNotFoundError) as error:
-        if debug:
+    except (KeyboardInterrupt, Exception) as error:
+        if debug or not _may_be_the_users(error):
             raise
         code, message = _explain(error)
         if message is None:
@@ -95,7 +105,7 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     name, *rest = arguments
     if name in ("-V", "--version"):
-        print(f"proxmo {metadata.version('proxmo')}")
+        print(f"proxmo {proxmo.__version__}")
         return 0
     if name not in COMMANDS:
         close = get_close_matches(name, COMMANDS, n=1)
@@ -103,7 +113,7 @@ def _dispatch(arguments: list[str]) -> int:
         raise InputError(f"{name!r} is not a command; {way_out}")
     module, function = COMMANDS[name].target.split(":")
     run: Callable[[Sequence[str]], None] = getattr(import_module(module), function)
-    with _told_on_stderr():
+    with _told_on_stderr(), _warned_of_once():
         run(rest)
     return 0
 
@@ -134,6 +144,28 @@ def _told_on_stderr() -> Iterator[None]:
         logger.setLevel(before)
 
 
+@contextmanager
+def _warned_of_once() -> Iterator[None]:
+    """Show proxmo's warnings as lines: each once, whatever its numbers, by the first process."""
+    told: set[tuple[str, int]] = set()
+    before = warnings.showwarning
+
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any
+    ) -> None:
+        if not issubclass(category, ProxmoWarning):
+            before(message, category, filename, lineno, *rest)
+        elif (filename, lineno) not in told and os.environ.get("RANK", "0") == "0":
+            told.add((filename, lineno))
+            print(f"warning: {shown(str(message))}", file=sys.stderr)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
 def _help() -> str:
     width = max(map(len, COMMANDS))
     commands = "\n".join(f"  {name:<{width}}  {entry.summary}" for name, entry in COMMANDS.items())
@@ -148,12 +180,23 @@ def _help() -> str:
     )
 
 
+def _may_be_the_users(error: BaseException) -> bool:
+    """Whether an error can come of what a user gave, a damaged file among it; others are bugs."""
+    kinds = (
+        *(ProxmoError, KeyboardInterrupt, OSError, ModuleNotFoundError),
+        *(RecursionError, OverflowError, UnicodeError, SyntaxError),
+    )
+    return isinstance(error, kinds) or type(error).__name__ == "SafetensorError"
+
+
 def _explain(error: BaseException) -> tuple[int, str | None]:
     """The exit code and message of an error; no message when it can only be a bug."""
     if isinstance(error, InputError):
         return BAD_INPUT, str(error)
     if isinstance(error, ProxmoError):
         return FAILED, str(error)
+    if isinstance(error, Terminated):
+        return 128 + error.signal, str(error) or "told to end"
     if isinstance(error, KeyboardInterrupt):
         return FAILED, str(error) or "interrupted"
     if isinstance(error, ModuleNotFoundError):
@@ -170,9 +213,13 @@ def _extra_of(module: str) -> str | None:
     package = module.partition(".")[0].replace("_", "-")
     if package == "proxmo":  # a module of its own: no extra brings it
         return None
+    try:
+        requirements = metadata.requires("proxmo") or ()
+    except metadata.PackageNotFoundError:  # a source tree that is not installed
+        return "train"
     found = [
         match["extra"]
-        for requirement in metadata.requires("proxmo") or ()
+        for requirement in requirements
         if (match := re.match(r"(?P<name>[\w.-]+).*extra == ['\"](?P<extra>[\w-]+)", requirement))
         and match["name"].replace("_", "-").lower() == package.lower()
     ]
@@ -181,6 +228,11 @@ def _extra_of(module: str) -> str | None:
 
 
 def _complain(message: str) -> None:
+    with suppress(OSError):  # the terminal is closed, perhaps
+        _print_error(shown(message))
+
+
+def _print_error(message: str) -> None:
     try:
         from rich.console import Console
         from rich.text import Text

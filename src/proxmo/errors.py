@@ -22,3 +22,15 @@ class InputError(ProxmoError, ValueError):
 
 class ProxmoWarning(UserWarning):
     """What runs, but hardly as it was meant; the message says what it means and the way out."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was told to end, by a signal other than Ctrl-C's; its number is `signal`.
+
+    A kind of `KeyboardInterrupt`: what saves and ends in an orderly way at Ctrl-C does so here.
+    The command line exits with 128 + the number, as a shell has it.
+    """
+
+    def __init__(self, signal: int, message: str = "") -> None:
+        super().__init__(message)
+        self.signal = signal

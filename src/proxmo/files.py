@@ -5,11 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from proxmo.errors import InputError, ProxmoError
+
+LOCK = ".lock"
+"""The file that says by which process a folder is in use; see `locked`."""
 _UNFINISHED = ".unfinished-"
 
 
@@ -23,15 +28,14 @@ def whole(target: Path, *, keep: bool = False) -> Iterator[Path]:
     a folder that another finished first stays, and this one is dropped.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    own = f"{os.getpid()}-{threading.get_ident()}"
-    unfinished = target.with_name(f"{_UNFINISHED}{own}-{target.name}")
+    unfinished = _unfinished(target)
     _remove(unfinished)
     try:
         yield unfinished
         for path in [unfinished, *unfinished.rglob("*")]:
             _flush(path)
         if target.is_dir() and not keep:  # a folder cannot be renamed over a full one
-            shutil.rmtree(target)
+            remove(target)
         try:
             unfinished.replace(target)
         except OSError:
@@ -50,6 +54,53 @@ def write_text(target: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there, in one moment: a kill leaves no half of it.
+
+    What is left of its contents is swept by `remove_unfinished`.
+    """
+    if path.exists():
+        gone = _unfinished(path, "removed-")
+        _remove(gone)
+        path.rename(gone)
+        _remove(gone)
+
+
+def is_new(folder: Path) -> bool:
+    """Whether nothing is in `folder`, or where it would be, but what a kill may have left."""
+    if not folder.exists():
+        return True
+    return folder.is_dir() and all(
+        path.name == LOCK or path.name.startswith(_UNFINISHED) for path in folder.iterdir()
+    )
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold the file `path`, for the time of the block, against other processes.
+
+    The operating system lets go of it when its holder ends, in whatever way. Raises `InputError`
+    that says who holds it: "`what` is in use by process 12 on host".
+    """
+    import fcntl  # not on every system
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
+            raise InputError(f"{what} is in use by {holder}; wait for it, or stop it") from None
+        except OSError as error:
+            raise ProxmoError(f"{path} cannot be locked ({error}); use a local disk") from error
+        os.ftruncate(handle, 0)
+        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        yield
+    finally:
+        os.close(handle)
+
+
 def remove_unfinished(folder: Path) -> None:
     """Delete what a process that was killed in the middle of writing left in `folder`."""
     for path in folder.glob(f"{_UNFINISHED}*"):
@@ -60,6 +111,11 @@ def is_disk_full(error: BaseException) -> bool:
     """Whether an error says so, by its number or, from libraries that hide it, its words."""
     number = getattr(error, "errno", None)
     return number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
+
+
+def _unfinished(target: Path, why: str = "") -> Path:
+    own = f"{os.getpid()}-{threading.get_ident()}"
+    return target.with_name(f"{_UNFINISHED}{why}{own}-{target.name}")
 
 
 def _flush(path: Path) -> None:

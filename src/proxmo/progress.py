@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -52,7 +53,9 @@ class Bars:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        # What ends the block, such as SIGHUP, counts, and not that the terminal is closed.
+        with suppress(OSError) if isinstance(error, KeyboardInterrupt) else nullcontext():
+            self._progress.stop()
 
     def show(self, name: str, done: int, total: int, told: str = "") -> None:
         """Set the bar called `name` to done / total, with a few words behind it."""

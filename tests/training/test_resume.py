@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import shutil
 import signal
 from multiprocessing import forkserver
@@ -13,10 +14,12 @@ from safetensors.torch import load_file, save_file
 from toy import Slayer, evaluate_toy, run_until_killed, toy_config
 
 from proxmo.config import PolicyConfig, load_config
-from proxmo.errors import InputError
+from proxmo.envs.spec import EnvSpec
+from proxmo.errors import InputError, ProxmoError
+from proxmo.files import locked
 from proxmo.policies.transformers import load_policy
 from proxmo.training.loop import train
-from proxmo.training.session import Reporter
+from proxmo.training.reporter import Reporter
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +29,7 @@ def killed():
     # PyTorch is imported once, in the process that the others are forked from.
     processes.set_forkserver_preload(["toy"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         forkserver.ensure_running()
 
     def run(config, moment, update):
@@ -216,11 +219,101 @@ def test_a_checkpoint_of_another_model_is_refused(model, undisturbed, tmp_path, 
     config = toy_config(model, run, policy={"lora_rank": 2})
     killed(config, "rollout", 2)
     path = run / "checkpoints" / "update_00001"
-    (path / "weights.safetensors").write_bytes(
-        (undisturbed / "checkpoints" / "update_00004" / "weights.safetensors").read_bytes()
-    )
+    shutil.rmtree(path)
+    shutil.copytree(undisturbed / "checkpoints" / "update_00004", path)
     with pytest.raises(InputError, match="is of another model"):
         train(config, resume=run)
+
+
+@pytest.fixture
+def finished(undisturbed, tmp_path):
+    """A copy of a run, to be tampered with."""
+    return shutil.copytree(undisturbed, tmp_path / "run")
+
+
+def test_a_seed_edited_in_the_settings_is_refused(model, finished):
+    file = finished / "config.toml"
+    file.write_text(file.read_text().replace("\nseed = 0", "\nseed = 7"))
+    config = load_config(file)
+    assert config.run.seed == 7
+    with pytest.raises(InputError, match=r"began with run\.seed = 0 and cannot go on with 7"):
+        train(config, resume=finished)
+
+
+def test_other_data_behind_the_same_path_is_refused(model, finished, monkeypatch):
+    config = load_config(finished / "config.toml")
+    monkeypatch.setattr(EnvSpec, "fingerprint", lambda self, path: "other")
+    with pytest.raises(InputError, match=r"began with other data than there is now .*now other"):
+        train(config, resume=finished)
+
+
+def test_another_limit_in_the_model_s_folder_is_refused(model, tmp_path):
+    own = shutil.copytree(model, tmp_path / "model")
+    config = toy_config(own, tmp_path / "run", optim={"updates": 1})
+    train(config)
+    settings = json.loads((own / "proxmo.json").read_text())
+    assert settings["max_response_tokens"] == 3
+    (own / "proxmo.json").write_text(json.dumps(settings | {"max_response_tokens": 2}))
+    with pytest.raises(InputError, match="prompt max_response_tokens = 3 and cannot go on with 2"):
+        train(config, resume=tmp_path / "run")
+
+
+def test_a_run_of_before_there_was_a_record_of_its_start_goes_on(model, undisturbed, finished):
+    (finished / "start.toml").unlink()
+    shutil.rmtree(finished / "checkpoints" / "update_00004")
+    (finished / "checkpoints" / "update_00003" / "digests.json").unlink()
+    train(load_config(finished / "config.toml"), resume=finished, evaluate=evaluate_toy)
+    assert_same_run(finished, undisturbed)
+    assert (finished / "start.toml").is_file()
+
+
+def test_a_damaged_newest_checkpoint_is_refused_and_the_one_before_goes_on(
+    model, undisturbed, finished
+):
+    newest = finished / "checkpoints" / "update_00004"
+    weights = newest / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    config = load_config(finished / "config.toml")
+    metrics = (finished / "metrics.jsonl").read_bytes()
+    with pytest.raises(InputError, match=rf"update_00003: delete {newest} to go on from it"):
+        train(config, resume=finished, evaluate=evaluate_toy)
+    assert (finished / "metrics.jsonl").read_bytes() == metrics
+    shutil.rmtree(newest)
+    train(config, resume=finished, evaluate=evaluate_toy)
+    assert_same_run(finished, undisturbed)
+
+
+def test_a_run_that_is_at_work_is_neither_resumed_nor_written_to(model, undisturbed, finished):
+    config = load_config(finished / "config.toml")
+    with (
+        locked(finished / ".lock", "run x"),
+        pytest.raises(InputError, match=f"run {finished} is in use by process .*wait for it"),
+    ):
+        train(config, resume=finished)
+    train(config, resume=finished, evaluate=evaluate_toy)  # it was let go of
+    assert_same_run(finished, undisturbed)
+
+
+def test_a_folder_deleted_under_a_run_is_said_and_not_made_again(model, tmp_path):
+    run = tmp_path / "run"
+
+    class Deleter(Reporter):
+        def optimizing(self, update, done, total):
+            if update == 2:
+                shutil.rmtree(run, ignore_errors=True)
+
+    with pytest.raises(ProxmoError, match=f"the run folder {run} was deleted while the run was"):
+        train(toy_config(model, run), reporter=Deleter())
+    assert not run.exists()
+
+
+@pytest.mark.parametrize("left", [".unfinished-12-config.toml", ".lock"])
+def test_what_a_kill_left_does_not_make_a_folder_old(model, tmp_path, left):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / left).write_text("")
+    train(toy_config(model, run, optim={"updates": 0}))
+    assert not list(run.glob(".unfinished-*"))
 
 
 class Recorder(Reporter):

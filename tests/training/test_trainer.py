@@ -13,10 +13,11 @@ from proxmo.config import parse_config
 from proxmo.credit import CREDIT
 from proxmo.envs import registry
 from proxmo.envs.webshop import WebShopEnv
-from proxmo.errors import InputError, ProxmoError
+from proxmo.errors import InputError, ProxmoError, Terminated
 from proxmo.training import checkpoint
 from proxmo.training.loop import draw_tasks, rollout_seed, train
-from proxmo.training.session import Reporter, Session
+from proxmo.training.reporter import Reporter
+from proxmo.training.session import Session
 
 
 class At(Reporter):
@@ -159,6 +160,57 @@ def test_ctrl_c_during_an_update_waits_for_its_end(model, tmp_path):
     with pytest.raises(KeyboardInterrupt, match="after update 2"):
         train(config, reporter=Midway())
     assert set(checkpoint.found_checkpoints(tmp_path / "run" / "checkpoints")) == {1, 2}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_an_update_waits_for_its_end(model, tmp_path, number):
+    class Midway(Reporter):
+        def optimizing(self, update, done, total):
+            if update == 2:
+                os.kill(os.getpid(), number)
+
+    config = toy_config(
+        model, tmp_path / "run", optim={"minibatches": 1, "micro_batch_tokens": 10**6}
+    )
+    before = signal.getsignal(number)
+    with pytest.raises(Terminated, match=f"ended by {number.name} after update 2; go on") as told:
+        train(config, reporter=Midway())
+    assert told.value.signal == number
+    assert set(checkpoint.found_checkpoints(tmp_path / "run" / "checkpoints")) == {1, 2}
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_signal_is_not_held_back(model, tmp_path):
+    class Midway(Reporter):
+        def optimizing(self, update, done, total):
+            if update == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    config = toy_config(model, tmp_path / "run")
+    with pytest.raises(Terminated, match="after update 1; go on with"):
+        train(config, reporter=Midway())
+    assert set(checkpoint.found_checkpoints(tmp_path / "run" / "checkpoints")) == {1}
+
+
+def test_an_ignored_hangup_stays_ignored(model, tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` starts a process
+    try:
+        hang_up = At(2, lambda: os.kill(os.getpid(), signal.SIGHUP))
+        result = train(toy_config(model, tmp_path / "run", optim={"updates": 2}), reporter=hang_up)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert len(result.metrics) == 2
+
+
+def test_who_is_told_of_an_update_and_fails_costs_nothing(model, tmp_path):
+    class Closed(Reporter):
+        def updated(self, update, metrics):
+            raise OSError(errno.EIO, "the terminal is closed")
+
+    with pytest.raises(OSError, match="the terminal is closed"):
+        train(toy_config(model, tmp_path / "run"), reporter=Closed())
+    assert set(checkpoint.found_checkpoints(tmp_path / "run" / "checkpoints")) == {1}
 
 
 @pytest.mark.parametrize("pressed", [False, True])

@@ -16,7 +16,7 @@ from proxmo.envs.spec import EnvSpec
 from proxmo.evaluation.evaluate import evaluate
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy
 from proxmo.training.loop import train
-from proxmo.training.session import Reporter
+from proxmo.training.reporter import Reporter
 from proxmo.types import Context
 
 WORDS = ("red", "green", "blue")

@@ -34,9 +34,9 @@ def _without_functions(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any]
     typed = tuple(kind for kind in kinds if typing.get_origin(kind) is not Callable)
     if typed == kinds or not typed:
         return None
-    return ConstructorRegistry.get_primitive_spec(
-        PrimitiveTypeInfo.make(Union[typed], set())  # noqa: UP007  # made of a tuple
-    )
+    kind: Any = Union[typed]  # noqa: UP007  # made of a tuple
+    spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(kind, set()))
+    return spec if isinstance(spec, PrimitiveConstructorSpec) else None
 
 
 def parse_options(

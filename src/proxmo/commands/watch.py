@@ -18,7 +18,7 @@ from proxmo.evaluation.evaluate import Evaluation
 from proxmo.evaluation.report import comparison_table, evaluation_table
 from proxmo.progress import Bars
 from proxmo.training.loop import RunResult
-from proxmo.training.session import Reporter
+from proxmo.training.reporter import Reporter
 
 _ROLLOUT, _LOSS, _EVALUATION = "rollout", "policy update", "evaluation on unseen tasks"
 
@@ -96,11 +96,7 @@ def show_result(console: Console, config: TrainConfig, result: RunResult, curve:
     """The gain per task type, the learning curve as a picture at `curve`, what to do next."""
     split = f"{config.env.eval_split} split of {config.env.data or 'generated tasks'}"
     evaluations = [Evaluation.from_dict(line) for line in result.evaluations]
-    if len(evaluations) == 1:
-        console.print(evaluation_table(evaluations[0], f"{config.env.name}, {split}"))
-    elif evaluations:
-        first, last = evaluations[0], evaluations[-1]
-        console.print(comparison_table(first, last, f"{config.env.name}, {split}"))
+    title = f"{config.env.name}, {split}"
     plot_learning_curve(
         curve,
         [(line["update"], line["rollout/success_rate"]) for line in result.metrics],
@@ -110,8 +106,13 @@ def show_result(console: Console, config: TrainConfig, result: RunResult, curve:
                 result.evaluations, (e.overall for e in evaluations), strict=True
             )
         ],
-        title=f"{method_of(config.credit)} on {config.env.name}, {split}",
+        # Matplotlib takes what stands between dollar signs for mathematics.
+        title=f"{method_of(config.credit)} on {title}".replace("$", r"\$"),
     )
+    if len(evaluations) == 1:
+        console.print(evaluation_table(evaluations[0], title))
+    elif evaluations:
+        console.print(comparison_table(evaluations[0], evaluations[-1], title))
     console.print(f"learning curve: {curve}")
     console.print(f"model:          {result.folder / 'model'}")
     default = config.env.name == EnvConfig().name

@@ -16,7 +16,8 @@ from proxmo.config import SftConfig, TrainConfig, load_config
 from proxmo.envs import registry
 from proxmo.errors import InputError
 from proxmo.files import write_text
-from proxmo.training.run_folder import RunFolder, changed_setting
+from proxmo.training.run_folder import RunFolder
+from proxmo.training.start import changed_setting
 
 
 @dataclass(frozen=True, slots=True)

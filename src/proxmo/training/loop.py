@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +17,13 @@ from proxmo.credit import Steps
 from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet
 from proxmo.episodes.play import rollout
-from proxmo.errors import InputError, ProxmoError
+from proxmo.errors import InputError, ProxmoError, Terminated
 from proxmo.files import is_disk_full
+from proxmo.training.interruption import stoppable
 from proxmo.training.metrics import rollout_metrics
+from proxmo.training.reporter import Reporter
 from proxmo.training.rows import rows_of
-from proxmo.training.session import Evaluate, Reporter, Session
+from proxmo.training.session import Evaluate, Session
 from proxmo.training.update import update_policy
 from proxmo.types import Trajectory
 
@@ -51,7 +54,8 @@ def train(
     share of the rollouts and of the loss, and the first one writes.
 
     Raises `InputError` for what cannot be run as asked, before anything is written;
-    `ProxmoError` when the disk is full; `KeyboardInterrupt` saying how to go on.
+    `ProxmoError` when the disk is full or the folder was deleted; `KeyboardInterrupt`, or its
+    kind `Terminated` for SIGTERM and SIGHUP, saying how to go on.
     """
     spec = registry.get(config.env.name)
     if config.env.reward == "score" and not spec.graded:
@@ -73,21 +77,28 @@ def train(
         )
     session = Session(config, spec, resume, reporter or Reporter())
     try:
-        _run(session, tasks, evaluate)
+        with stoppable():
+            _run(session, tasks, evaluate)
     except Exception as error:
         if not is_disk_full(error):
             raise
         raise ProxmoError(_stopped(f"the disk is full ({error})", session)) from error
+    finally:
+        session.close()
     run = session.run
     return RunResult(run.folder, run.read_metrics(), run.read_evaluations())
 
 
 def _run(session: Session, tasks: TaskSet, evaluate: Evaluate | None) -> None:
-    """From start to end; Ctrl-C saves before it is passed on."""
+    """From start to end; a signal to end saves before it is passed on."""
     try:
         session.open()
         _loop(session, tasks, evaluate)
         session.finish()
+    except Terminated as told:
+        session.save()
+        name = signal.Signals(told.signal).name
+        raise Terminated(told.signal, _stopped(f"ended by {name}", session)) from None
     except KeyboardInterrupt:
         session.save()
         raise KeyboardInterrupt(_stopped("interrupted", session)) from None
@@ -107,13 +118,13 @@ def _loop(session: Session, tasks: TaskSet, evaluate: Evaluate | None) -> None:
             own = rollout(
                 session.policy,
                 session.make_env,
-                session.share(drawn),
+                session.processes.share(drawn),
                 group_size=config.rollout.group_size,
                 seed=rollout_seed(config.run.seed, update),
                 temperature=config.rollout.temperature,
                 on_progress=partial(session.reporter.rollout, update),
             )
-            trajectories = session.gather(own, drawn)
+            trajectories = session.processes.gather(own, drawn)
         _require_tokens(trajectories)
         with session.timed("credit"):
             credit = config.credit(Steps.from_trajectories(trajectories))
@@ -122,7 +133,7 @@ def _loop(session: Session, tasks: TaskSet, evaluate: Evaluate | None) -> None:
                 metrics = update_policy(
                     session.policy,
                     session.optimizer,
-                    session.accelerator,
+                    session.processes.accelerator,
                     rows_of(trajectories, credit.advantage),
                     config.optim,
                     temperature=config.rollout.temperature,

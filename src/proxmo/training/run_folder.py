@@ -3,16 +3,19 @@
 config.toml                       the settings, resolved
 start/                            the built-in policy it started from (others: by name)
 start.digest                      a name of the weights that it started from
+start.toml                        all else that decides its numbers: settings, data, prompts
 metrics.jsonl                     one line per update
 evaluations.jsonl                 one line per evaluation
 trajectories/update_00001.parquet every step: prompt, response, reward, advantage
-checkpoints/update_00001/         weights and optimizer, the last few
+checkpoints/update_00001/         weights, optimizer and their digests, the last few
 model/                            the policy at the end, in Hugging Face format
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,15 +24,11 @@ import tomli_w
 
 from proxmo.config import RUN_FILE, TrainConfig, config_dict
 from proxmo.credit import Credit
-from proxmo.errors import InputError
-from proxmo.files import remove_unfinished, whole, write_text
+from proxmo.errors import InputError, ProxmoError
+from proxmo.files import LOCK, remove_unfinished, whole, write_text
 from proxmo.types import Trajectory
 
-CHANGEABLE = {
-    "optim": {"updates", "micro_batch_tokens"},
-    "run": {"keep_checkpoints", "save_trajectories", "out", "tracker"},
-}
-"""Settings that a resumed run may be given anew: no number depends on them but by rounding."""
+_TABLE = re.compile(r"update_(\d+)\.parquet")
 
 
 class RunFolder:
@@ -39,7 +38,9 @@ class RunFolder:
         self.folder = folder
         self.config_file = folder / RUN_FILE
         self.start = folder / "start"
+        self.start_file = folder / "start.toml"
         self.digest_file = folder / "start.digest"
+        self.lock = folder / LOCK
         self.metrics_file = folder / "metrics.jsonl"
         self.evaluations_file = folder / "evaluations.jsonl"
         self.trajectories = folder / "trajectories"
@@ -58,7 +59,21 @@ class RunFolder:
         """The name of the weights that the run started from; None where it is not on record."""
         if not self.digest_file.is_file():
             return None
-        return self.digest_file.read_text(encoding="utf-8").strip()
+        try:
+            return self.digest_file.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError:
+            raise InputError(
+                f"{self.digest_file} is damaged, so that nothing says which weights the run began "
+                "with; restore it, or start a new run"
+            ) from None
+
+    def check_there(self) -> None:
+        """Raise `ProxmoError` when somebody deleted the folder of a run under way."""
+        if not self.config_file.is_file():
+            raise ProxmoError(
+                f"the run folder {self.folder} was deleted while the run was at work: what it has "
+                "learnt since is lost; start a new run"
+            )
 
     def append_metrics(self, update: int, metrics: dict[str, float]) -> None:
         """Record what an update measured."""
@@ -92,9 +107,10 @@ class RunFolder:
         for path in (self.metrics_file, self.evaluations_file):
             if path.exists():
                 kept = [line for line in read_lines(path) if line["update"] <= update]
-                write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+                write_text(path, "".join(map(_line, kept)))
         for path in self.trajectories.glob("update_*.parquet"):
-            if int(path.stem.removeprefix("update_")) > update:
+            number = _TABLE.fullmatch(path.name)
+            if number and int(number[1]) > update:
                 path.unlink()
         for folder in (self.folder, self.trajectories, self.checkpoints):
             remove_unfinished(folder)
@@ -106,17 +122,6 @@ def config_file(folder: Path) -> Path:
     if not file.is_file():
         raise InputError(f"--resume {folder} is not a run: it has no {RUN_FILE}")
     return file
-
-
-def changed_setting(before: TrainConfig, now: TrainConfig) -> tuple[str, Any, Any] | None:
-    """A setting that a run cannot go on with when changed, its old and its new value."""
-    then, asked = config_dict(before), config_dict(now)
-    for section in sorted(then.keys() | asked.keys()):
-        old, new = then.get(section, {}), asked.get(section, {})
-        for key in sorted(old.keys() | new.keys()):
-            if old.get(key) != new.get(key) and key not in CHANGEABLE.get(section, ()):
-                return f"{section}.{key}", old.get(key), new.get(key)
-    return None
 
 
 def step_records(trajectories: Sequence[Trajectory], credit: Credit) -> list[dict[str, Any]]:
@@ -151,14 +156,50 @@ def step_records(trajectories: Sequence[Trajectory], credit: Credit) -> list[dic
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a JSON Lines file; a last line cut short by a kill is not one of them."""
+    """The records of a JSON Lines file; a last line cut short by a kill is not one of them.
+
+    Raises `InputError` that names a line that is no record of an update.
+    """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = path.read_bytes().split(b"\n")
     # Behind the last line's end there is nothing, or a line that was never finished.
-    return [json.loads(line) for line in lines[:-1]]
+    return [_record(path, number, line) for number, line in enumerate(lines[:-1], 1)]
+
+
+def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(_damaged(path, number, str(error))) from None
+    if not isinstance(record, dict) or not isinstance(record.get("update"), int):
+        raise InputError(_damaged(path, number, "no record of an update"))
+    return record
+
+
+def _damaged(path: Path, number: int, why: str) -> str:
+    return (
+        f"{path}, line {number}, is damaged ({why}); put the line right, or delete it and those "
+        "behind it"
+    )
 
 
 def _append(path: Path, record: dict[str, Any]) -> None:
     with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(record) + "\n")
+        stream.write(_line(record))
+
+
+def _line(record: dict[str, Any]) -> str:
+    """A line of strict JSON, which knows neither NaN nor infinity: null stands for both."""
+    try:
+        return json.dumps(record, allow_nan=False) + "\n"
+    except ValueError:
+        return json.dumps(_finite(record), allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,31 +1,25 @@
-"""The state of a run under way: policy, optimizer, processes, and what is on disk of it."""
+"""The state of a run under way: policy, optimizer, and what is on disk of it."""
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list, gather_object
 
-from proxmo.cold_start.sft import SftProgress, cold_start
+from proxmo.cold_start.sft import cold_start
 from proxmo.config import BUILTIN, SftConfig, TrainConfig, config_dict, load_config
 from proxmo.credit import Credit, method_of
-from proxmo.envs.base import Task, TextEnv
+from proxmo.envs.base import TextEnv
 from proxmo.envs.spec import EnvSpec
-from proxmo.episodes.play import RolloutProgress
-from proxmo.errors import InputError
-from proxmo.files import whole
+from proxmo.errors import InputError, ProxmoError
+from proxmo.files import is_new, locked, remove, remove_unfinished, whole
 from proxmo.policies.transformers import TransformersPolicy, load_policy
 from proxmo.training.checkpoint import (
     digest,
@@ -33,7 +27,18 @@ from proxmo.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from proxmo.training.run_folder import RunFolder, changed_setting, config_file
+from proxmo.training.interruption import held_back
+from proxmo.training.processes import Processes
+from proxmo.training.reporter import Reporter
+from proxmo.training.run_folder import RunFolder, config_file
+from proxmo.training.start import (
+    Start,
+    changed_setting,
+    check_start,
+    read_start,
+    start_of,
+    write_start,
+)
 from proxmo.types import Trajectory
 
 Evaluate = Callable[[TransformersPolicy], dict[str, Any]]
@@ -41,32 +46,6 @@ Evaluate = Callable[[TransformersPolicy], dict[str, Any]]
 
 SMALL_MODEL = 50_000_000
 """Weights below which a model, such as the built-in one, takes the large learning rate."""
-
-_PATIENCE = timedelta(days=7)
-"""How long processes wait for one that works alone, as the first does while it evaluates; by
-default they die after ten minutes. One that fails ends the others through its launcher."""
-
-
-class Reporter:
-    """Hears how training goes; this one tells nobody. Override what is of interest."""
-
-    def cold_start(self, progress: SftProgress) -> None:
-        """The built-in policy is being made."""
-
-    def begun(self, folder: Path, done: int) -> None:
-        """The run in `folder` begins, or goes on after `done` updates."""
-
-    def rollout(self, update: int, progress: RolloutProgress) -> None:
-        """The episodes of an update advance."""
-
-    def optimizing(self, update: int, done: int, total: int) -> None:
-        """`done` of `total` token sequences went through the loss."""
-
-    def updated(self, update: int, metrics: dict[str, float]) -> None:
-        """An update is done and recorded."""
-
-    def evaluated(self, update: int, evaluation: dict[str, Any]) -> None:
-        """An evaluation after `update` updates is done and recorded."""
 
 
 class Session:
@@ -91,6 +70,8 @@ class Session:
         """Updates after which an evaluation is recorded. Not looked up in the file, which one
         process may have written to before another looks."""
         self._seconds: dict[str, float] = {}
+        self._held = ExitStack()
+        """What is let go of at the end: the lock of the run folder."""
         tracker = config.run.tracker
         if tracker != "none" and find_spec(tracker) is None:
             raise InputError(
@@ -102,11 +83,10 @@ class Session:
         """Load the policy, then make or rewind the run folder: bad input leaves no trace."""
         config = self.config
         found = _resumable(self.resumed_from, config) if self.resumed_from else None
-        self.accelerator = Accelerator(
-            cpu=not torch.cuda.is_available(),
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
-        )
-        with self.accelerator.main_process_first():
+        self.processes = Processes()
+        if found is not None:
+            self._hold(found)
+        with self.processes.first_goes_first():
             source = self._starting_model(found)
             # Of LoRA's first weights: alike on all processes and after a resume, though only one
             # of them may just have trained the built-in policy.
@@ -118,11 +98,11 @@ class Session:
                 codec=self.spec.make_codec(),
             )
         weights = digest(policy.model)
-        if found is not None and found.read_digest() not in (None, weights):
-            raise InputError(
-                f"--resume {found.folder} began with other weights than {source} has now; put "
-                "them back, or start a new run"
-            )
+        max_steps = config.env.max_steps or self.spec.max_steps
+        data = self.spec.fingerprint(config.env.data)
+        start = start_of(config, data, max_steps, policy.settings)
+        if found is not None:
+            self._check_start(found, start, weights, source)
         if config.optim.kl > 0:
             policy.keep_reference()
         self.policy = policy
@@ -131,38 +111,46 @@ class Session:
             lr=learning_rate(config, policy),
             weight_decay=config.optim.weight_decay,
         )
+        if found is not None:
+            self._load_newest(found)
         self.run = found or self._new_folder()
-        if self.accelerator.is_main_process:
+        if self.processes.is_first:
             self.run.write_config(config)  # first: a folder with settings can be resumed
-            if not found_checkpoints(self.run.checkpoints):  # it starts now, from these
+            if self.run.read_digest() is None:
                 self.run.write_digest(weights)
+            if read_start(self.run.start_file) is None:
+                write_start(self.run.start_file, start)
             if config.policy.model == BUILTIN and not self.run.start.exists():
                 with whole(self.run.start) as path:
                     shutil.copytree(source, path)
-        if found is not None:
-            self._go_on()
-        self.accelerator.wait_for_everyone()
+            if found is not None:
+                self._go_on()
+        self.processes.wait()
         self._evaluated = {line["update"] for line in self.run.read_evaluations()}
-        self.accelerator.wait_for_everyone()  # before the first process adds to them
+        self.processes.wait()  # before the first process adds to them
         self._open_tracker()
         self.opened = True
-        if self.accelerator.is_main_process:
+        if self.processes.is_first:
             self.reporter.begun(self.run.folder, self.done)
+
+    def close(self) -> None:
+        """Let go of the run folder."""
+        self._held.close()
 
     def finish(self) -> None:
         """Write the last checkpoint and the model, in Hugging Face format."""
         self.save()
-        if self.accelerator.is_main_process:
+        if self.processes.is_first:
             with whole(self.run.model) as path:
                 path.mkdir()
                 self.policy.save(path)
-        self.accelerator.wait_for_everyone()
-        self.accelerator.end_training()
+        self.processes.end()
 
     def save(self) -> None:
         """Write a checkpoint of the state as it is, unless there is one or it is half changed."""
-        if not self.opened or self._updating or not self.accelerator.is_main_process:
+        if not self.opened or self._updating or not self.processes.is_first:
             return
+        self.run.check_there()
         if self.done not in found_checkpoints(self.run.checkpoints):
             save_checkpoint(
                 self.run.checkpoints,
@@ -177,17 +165,6 @@ class Session:
         options = {"graded": True} if self.config.env.reward == "score" else {}
         return self.spec.make(max_steps=self.config.env.max_steps, **options)
 
-    def share(self, tasks: Sequence[Task]) -> list[Task]:
-        """The tasks that this process plays."""
-        return list(tasks[self.accelerator.process_index :: self.accelerator.num_processes])
-
-    def gather(self, own: list[Trajectory], tasks: Sequence[Task]) -> list[Trajectory]:
-        """The trajectories of all processes, in the order of `tasks`, then of members."""
-        if self.accelerator.num_processes == 1:
-            return own
-        place = {task.id: number for number, task in enumerate(tasks)}
-        return sorted(gather_object(own), key=lambda trajectory: place[trajectory.task])
-
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
         """Measure a part of an update; recorded with its metrics as `seconds/...`."""
@@ -197,8 +174,8 @@ class Session:
 
     @contextmanager
     def updating(self) -> Iterator[None]:
-        """While weights change: Ctrl-C waits for the end of the block; a second one does not."""
-        with _interrupted_later():
+        """While weights change: a signal waits for the end of the block; a second one does not."""
+        with held_back():
             self._updating = True
             yield
             self._updating = False
@@ -206,18 +183,23 @@ class Session:
     def record_update(
         self, metrics: dict[str, float], trajectories: Sequence[Trajectory], credit: Credit
     ) -> None:
-        """Count the update that was just made and write down all that is known of it."""
+        """Count the update that was just made and write down all that is known of it.
+
+        It is told of when all is on disk: who hears of it may fail, on a terminal that was closed.
+        """
         update = self.done + 1
         metrics = metrics | self._seconds
-        if self.accelerator.is_main_process:
+        if self.processes.is_first:
+            self.run.check_there()
             if self.config.run.save_trajectories:
                 self.run.write_trajectories(update, trajectories, credit)
             self.run.append_metrics(update, metrics)
-            self.reporter.updated(update, metrics)
-        self.accelerator.log(metrics, step=update)
+        self.processes.log(metrics, update)
         self.done, self._updating = update, False
         if self.done % self.config.run.checkpoint_every == 0:
             self.save()
+        if self.processes.is_first:
+            self.reporter.updated(update, metrics)
 
     def is_evaluation_due(self) -> bool:
         """Whether the policy is to be evaluated as it is now, and was not yet."""
@@ -228,14 +210,15 @@ class Session:
     def record_evaluation(self, evaluate: Evaluate) -> None:
         """Evaluate on the first process; the others wait."""
         self._evaluated.add(self.done)
-        if self.accelerator.is_main_process:
+        if self.processes.is_first:
             evaluation = evaluate(self.policy)
+            self.run.check_there()
             self.run.append_evaluation(self.done, evaluation)
             self.reporter.evaluated(self.done, evaluation)
             success = evaluation.get("overall", {}).get("success")
             if success is not None:
-                self.accelerator.log({"evaluation/success_rate": success}, step=self.done)
-        self.accelerator.wait_for_everyone()
+                self.processes.log({"evaluation/success_rate": success}, self.done)
+        self.processes.wait()
 
     def _starting_model(self, found: RunFolder | None) -> str:
         """What to load: for the built-in policy, its folder, which is made where there is none."""
@@ -250,42 +233,66 @@ class Session:
                 config.env.data,
                 SftConfig(),
                 max_steps=config.env.max_steps,
-                report=self.reporter.cold_start if self.accelerator.is_main_process else None,
+                report=self.reporter.cold_start if self.processes.is_first else None,
             )
         )
 
     def _new_folder(self) -> RunFolder:
         """A folder for the run, made by the first process and known to all."""
-        made = [""]
-        if self.accelerator.is_main_process:
-            made = [str(new_folder(self.config, self.spec.name))]
-        broadcast_object_list(made)
-        return RunFolder(Path(made[0]))
+        made: str | ProxmoError = ""
+        if self.processes.is_first:
+            try:
+                made = str(new_folder(self.config, self.spec.name))
+                self._held.enter_context(locked(RunFolder(Path(made)).lock, f"run {made}"))
+            except ProxmoError as error:
+                made = error
+        return RunFolder(Path(self.processes.told_by_first(made)))
+
+    def _hold(self, found: RunFolder) -> None:
+        """Take hold of a run's folder against other processes; the first does so for all."""
+        refused: ProxmoError | None = None
+        if self.processes.is_first:
+            try:
+                self._held.enter_context(locked(found.lock, f"run {found.folder}"))
+            except ProxmoError as error:
+                refused = error
+        self.processes.told_by_first(refused)
+
+    def _check_start(self, found: RunFolder, now: Start, weights: str, source: str) -> None:
+        """Refuse to go on with other weights, data, prompts or settings."""
+        if found.read_digest() not in (None, weights):
+            raise InputError(
+                f"--resume {found.folder} began with other weights than {source} has now; put "
+                "them back, or start a new run"
+            )
+        began = read_start(found.start_file)
+        if began is not None:
+            check_start(found.folder, began, now)
+
+    def _load_newest(self, found: RunFolder) -> None:
+        """Go on after the newest checkpoint, if there is one."""
+        checkpoints = found_checkpoints(found.checkpoints)
+        if checkpoints:
+            newest = max(checkpoints)
+            load_checkpoint(checkpoints[newest], self.policy.model, self.optimizer)
+            self.done = newest
 
     def _go_on(self) -> None:
-        checkpoints = found_checkpoints(self.run.checkpoints)
-        if checkpoints:
-            self.done = max(checkpoints)
-            load_checkpoint(checkpoints[self.done], self.policy.model, self.optimizer)
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            self.run.rewind(self.done)
-            if self.done < self.config.optim.updates and self.run.model.exists():
-                shutil.rmtree(self.run.model)  # of a run that has become longer: not its end now
+        """Forget what was recorded after the checkpoint."""
+        self.run.rewind(self.done)
+        if self.done < self.config.optim.updates:
+            remove(self.run.model)  # of a run that has become longer: not its end now
 
     def _open_tracker(self) -> None:
         tracker = self.config.run.tracker
         if tracker == "none":
             return
-        self.accelerator = Accelerator(
-            cpu=not torch.cuda.is_available(), log_with=tracker, project_dir=self.run.folder
-        )
         settings = {
             f"{section}.{key}": value
             for section, table in config_dict(self.config).items()
             for key, value in table.items()
         }
-        self.accelerator.init_trackers("proxmo", config=settings)
+        self.processes.open_tracker(tracker, self.run.folder, settings)
 
 
 def learning_rate(config: TrainConfig, policy: TransformersPolicy) -> float:
@@ -302,11 +309,12 @@ def new_folder(config: TrainConfig, name: str) -> Path:
     `name`."""
     if config.run.out is not None:
         folder = Path(config.run.out)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not is_new(folder):
             raise InputError(
                 f"--out {folder} exists; give another folder, or go on with --resume {folder}"
             )
         folder.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(folder)  # of one that was killed while it began
         return folder
     number = 1
     while True:
@@ -336,26 +344,3 @@ def _resumable(folder: Path, config: TrainConfig) -> RunFolder:
             "asked for; ask for as many (--updates) or more"
         )
     return run
-
-
-@contextmanager
-def _interrupted_later() -> Iterator[None]:
-    """Hold Ctrl-C back until the block ends; a second one is not held back."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread only
-        return
-    pressed = False
-
-    def note(*_: object) -> None:
-        nonlocal pressed
-        if pressed:
-            raise KeyboardInterrupt
-        pressed = True
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proxmo.envs.webshop import Catalog, WebShopEnv
-from proxmo.envs.webshop.tagger import default_tagger
+from proxmo.envs.webshop.catalog.tagger import default_tagger
 from proxmo.envs.webshop.tasks import load_folder
 from proxmo.errors import ProxmoError
 

@@ -14,8 +14,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from proxmo.envs.webshop.data import parse_product, read_by_product, read_products
-from proxmo.envs.webshop.generator import generate
+from proxmo.envs.webshop.catalog.official import parse_product, read_by_product, read_products
+from proxmo.envs.webshop.generator.generator import generate
 
 Pair = tuple[dict[str, Any], dict[str, Any] | None]
 DEPARTMENTS = ("beauty", "electronics", "garden", "fashion", "grocery")

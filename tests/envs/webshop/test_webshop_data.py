@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from shop import HUMAN, INSTRUCTIONS, PRODUCTS, Files, options, product
 
-from proxmo.envs.webshop import Catalog, data, tagger
-from proxmo.envs.webshop.data import read_products
-from proxmo.envs.webshop.tagger import TitleNouns, WordTagger
+from proxmo.envs.webshop import Catalog
+from proxmo.envs.webshop.catalog import json_files, tagger
+from proxmo.envs.webshop.catalog.nouns import TitleNouns
+from proxmo.envs.webshop.catalog.official import read_products
+from proxmo.envs.webshop.catalog.tagger import WordTagger
 from proxmo.errors import InputError
 
 ONE = {"B000000001": {"attributes": [], "instruction": "x", "instruction_attributes": ["y"]}}
@@ -77,7 +79,7 @@ def test_packed_files_are_the_same(files: Files, catalog: Catalog):
 
 def test_files_longer_than_what_is_read_at_a_time(files: Files, monkeypatch: pytest.MonkeyPatch):
     path = files.write("items.json", json.dumps(PRODUCTS, indent=30) + "\n" * 20)
-    monkeypatch.setattr("proxmo.envs.webshop.data._CHUNK", 7)
+    monkeypatch.setattr("proxmo.envs.webshop.catalog.json_files._CHUNK", 7)
     assert list(read_products(path)) == PRODUCTS
 
 
@@ -86,10 +88,12 @@ def test_a_mistake_is_told_before_the_rest_of_a_long_file_is_read(
 ):
     first, *rest = (json.dumps(each) for each in PRODUCTS * 50)
     path = files.write("items.json", "[" + ", ".join([first.replace(":", "", 1), *rest]) + "]")
-    monkeypatch.setattr("proxmo.envs.webshop.data._CHUNK", 100)
+    monkeypatch.setattr("proxmo.envs.webshop.catalog.json_files._CHUNK", 100)
     read: list[bool] = []
-    more = data._Reader._more
-    monkeypatch.setattr(data._Reader, "_more", lambda self: (read.append(True), more(self))[1])
+    more = json_files._Reader._more
+    monkeypatch.setattr(
+        json_files._Reader, "_more", lambda self: (read.append(True), more(self))[1]
+    )
     with pytest.raises(InputError, match="is not JSON"):
         list(read_products(path))
     assert len(read) <= 2

@@ -13,8 +13,8 @@ from shop import HUMAN, PRODUCTS, Files, options, product
 
 from proxmo.envs.base import TextEnv
 from proxmo.envs.registry import get
-from proxmo.envs.webshop import Catalog, Goal, WebShopEnv
-from proxmo.envs.webshop.session import parse_action
+from proxmo.envs.webshop import Catalog, ShoppingGoal, WebShopEnv
+from proxmo.envs.webshop.shop.session import parse_action
 from proxmo.errors import InputError
 
 
@@ -304,7 +304,7 @@ def test_wrong_arguments_are_refused(catalog: Catalog):
 def test_human_goals_have_a_list_of_options(files: Files):
     catalog = files.load(human_instructions=files.write("human.json", HUMAN))
     (goal,) = catalog.goals
-    assert isinstance(goal, Goal)
+    assert isinstance(goal, ShoppingGoal)
     assert goal.instruction.startswith("i want a navy mug that i can put in the dishwasher, and")
     assert (goal.options, goal.weight) == (["navy blue"], 1.0)
     env = WebShopEnv(catalog)

@@ -6,8 +6,9 @@ from statistics import mean
 import pytest
 
 from proxmo.envs.webshop import Catalog, WebShopEnv
-from proxmo.envs.webshop.expert import Expert, parse_instruction
-from proxmo.envs.webshop.pages import ObservationMode
+from proxmo.envs.webshop.expert.expert import ShoppingExpert
+from proxmo.envs.webshop.expert.instruction import parse_instruction
+from proxmo.envs.webshop.shop.pages import ObservationMode
 from proxmo.errors import InputError
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "webshop"
@@ -20,7 +21,7 @@ def generated(tmp_path_factory):
 
 def play(catalog, goal, mode: ObservationMode = "text", seed=None, stumble=None):
     """(score, actions) of an episode; `stumble` maps a step to what is done instead."""
-    env, expert = WebShopEnv(catalog, mode), Expert(seed)
+    env, expert = WebShopEnv(catalog, mode), ShoppingExpert(seed)
     observation, info = env.reset(seed=0, options={"goal": goal})
     expert.reset(observation)
     actions, over = [], False
@@ -55,9 +56,9 @@ def test_an_instruction_without_options_and_price_is_all_words():
 
 def test_it_refuses_what_is_no_first_observation():
     with pytest.raises(InputError, match="not the first observation"):
-        Expert().reset("You are in the middle of a room.")
+        ShoppingExpert().reset("You are in the middle of a room.")
     with pytest.raises(InputError, match=r"call reset\(observation\) before act"):
-        Expert().act("WebShop", [])
+        ShoppingExpert().act("WebShop", [])
 
 
 def test_it_scores_at_least_nine_tenths_on_generated_goals(generated):
@@ -99,7 +100,7 @@ def test_it_goes_on_from_wherever_somebody_else_left_the_shop(generated, wrong):
 
 def test_a_search_without_results_is_not_the_end(generated):
     """After somebody else's search for nothing there is."""
-    env, expert = WebShopEnv(generated, "text"), Expert()
+    env, expert = WebShopEnv(generated, "text"), ShoppingExpert()
     observation, info = env.reset(options={"goal": 3})
     expert.reset(observation)
     expert.act(observation, info["admissible_actions"])

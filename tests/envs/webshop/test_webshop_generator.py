@@ -11,10 +11,10 @@ from itertools import islice
 import pytest
 
 from proxmo.envs.webshop import Catalog
-from proxmo.envs.webshop.assortment import assortment
-from proxmo.envs.webshop.data import parse_product
-from proxmo.envs.webshop.generator import generate
-from proxmo.envs.webshop.reward import reward
+from proxmo.envs.webshop.catalog.official import parse_product
+from proxmo.envs.webshop.generator.assortment import assortment
+from proxmo.envs.webshop.generator.generator import generate
+from proxmo.envs.webshop.shop.reward import reward
 from proxmo.errors import InputError
 
 
@@ -28,7 +28,7 @@ def test_a_product_does_not_depend_on_how_many_follow():
 
 def test_same_seed_same_products_in_processes_with_different_hash_seeds():
     code = (
-        "import hashlib, json; from proxmo.envs.webshop.generator import generate;"
+        "import hashlib, json; from proxmo.envs.webshop.generator.generator import generate;"
         "print(hashlib.sha256(json.dumps(list(generate(7, 200))).encode()).hexdigest())"
     )
     digests = {

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from proxmo.envs.webshop import Catalog, WebShopEnv
-from proxmo.envs.webshop.reward import reward
-from proxmo.envs.webshop.tagger import MODELS, WordTagger
+from proxmo.envs.webshop.catalog.tagger import MODELS, WordTagger
+from proxmo.envs.webshop.shop.reward import reward
 
 
 def read(path: Path) -> Any:

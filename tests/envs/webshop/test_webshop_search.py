@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from shop import Files, product
 
 from proxmo.envs.webshop import Catalog
-from proxmo.envs.webshop.analyzer import STOP_WORDS, analyze, stem
-from proxmo.envs.webshop.search import _kept_length, _length_byte, length_factors
+from proxmo.envs.webshop.search.analyzer import STOP_WORDS, analyze
+from proxmo.envs.webshop.search.lengths import _kept_length, _length_byte, length_factors
+from proxmo.envs.webshop.search.stemmer import stem
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ observation, info = env.reset(options={"goal": 17})
 observation, reward, terminated, truncated, info = env.step("search[red mug]")
 """
 
-from proxmo.envs.webshop.catalog import Catalog
-from proxmo.envs.webshop.data import Product
+from proxmo.envs.webshop.catalog.catalog import Catalog
+from proxmo.envs.webshop.catalog.goals import ShoppingGoal
+from proxmo.envs.webshop.catalog.official import Product
 from proxmo.envs.webshop.env import WebShopEnv
-from proxmo.envs.webshop.goals import Goal
 
-__all__ = ["Catalog", "Goal", "Product", "WebShopEnv"]
+__all__ = ["Catalog", "Product", "ShoppingGoal", "WebShopEnv"]

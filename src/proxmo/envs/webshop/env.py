@@ -9,9 +9,10 @@ import gymnasium
 from gymnasium.spaces import Text
 
 from proxmo.envs.base import Info
-from proxmo.envs.webshop.catalog import Catalog
-from proxmo.envs.webshop.pages import ObservationMode
-from proxmo.envs.webshop.session import Session
+from proxmo.envs.webshop.catalog.catalog import Catalog
+from proxmo.envs.webshop.catalog.goals import goal_id
+from proxmo.envs.webshop.shop.pages import ObservationMode
+from proxmo.envs.webshop.shop.session import ShopSession
 from proxmo.errors import InputError
 
 _MAX_TEXT = 1_000_000
@@ -43,7 +44,7 @@ class WebShopEnv(gymnasium.Env[str, str]):
     `info` has, besides what every environment gives (`proxmo.envs.base.Info`):
     `available_actions` ({"has_search_bar": bool, "clickables": list[str]}), `has_search_bar`,
     `score` (WebShop's own reward: 0 until something is bought), `reward_parts` (see
-    `proxmo.envs.webshop.reward`; empty until then), `goal` (the instruction) and `goal_id`.
+    `proxmo.envs.webshop.shop.reward`; empty until then), `goal` (the instruction) and `goal_id`.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's name and form)
@@ -70,7 +71,7 @@ class WebShopEnv(gymnasium.Env[str, str]):
         self.graded = graded
         self.observation_space = AnyText()
         self.action_space = AnyText()
-        self._session: Session | None = None
+        self._session: ShopSession | None = None
         self._steps = 0
         self._over = False
 
@@ -88,7 +89,7 @@ class WebShopEnv(gymnasium.Env[str, str]):
                 "WebShopEnv(Catalog.generate(seed=0, num_products=1000))"
             )
         index = self._choose(catalog, options.get("goal"))
-        self._session = session = Session(catalog, catalog.goals[index], self.np_random)
+        self._session = session = ShopSession(catalog, catalog.goals[index], self.np_random)
         self._steps, self._over = 0, False
         return session.observation(self.observation_mode), self._info(session, True)
 
@@ -110,7 +111,7 @@ class WebShopEnv(gymnasium.Env[str, str]):
         observation = session.observation(self.observation_mode)
         return observation, reward, session.over, truncated, info
 
-    def _info(self, session: Session, valid: bool) -> Info:
+    def _info(self, session: ShopSession, valid: bool) -> Info:
         score, parts = session.result or (0.0, {})
         clickables = session.clickables
         has_search_bar = session.has_search_bar
@@ -145,8 +146,3 @@ class WebShopEnv(gymnasium.Env[str, str]):
                 f"{number - 1}"
             )
         return index
-
-
-def goal_id(index: int) -> str:
-    """The name of a goal of a catalog, for records and reports."""
-    return f"goal-{index}"

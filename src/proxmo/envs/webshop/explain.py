@@ -17,7 +17,7 @@ MEANINGS = {
     "r_price": "within the price asked for",
     "w_price": "weight of the price: 1 / (attributes + options + 1)",
 }
-"""Parts of a purchase's score (`proxmo.envs.webshop.reward`), in their order."""
+"""Parts of a purchase's score (`proxmo.envs.webshop.shop.reward`), in their order."""
 
 _WEIGHTED = (("w_att", "r_att"), ("w_option", "r_option"), ("w_price", "r_price"))
 """Parts that the score multiplies and adds up; a goal without options lacks the second."""

@@ -8,7 +8,7 @@ SPEC = EnvSpec(
     "webshop",
     env="proxmo.envs.webshop.env:WebShopEnv",
     tasks="proxmo.envs.webshop.tasks:load_tasks",
-    expert="proxmo.envs.webshop.expert:Expert",
+    expert="proxmo.envs.webshop.expert.expert:ShoppingExpert",
     codec="proxmo.envs.webshop.codec:ArticleNumbers",
     explain="proxmo.envs.webshop.explain:explain",
     max_steps=15,

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from proxmo.envs.base import Task
-from proxmo.envs.webshop.catalog import Catalog
-from proxmo.envs.webshop.env import goal_id
+from proxmo.envs.webshop.catalog.catalog import Catalog
+from proxmo.envs.webshop.catalog.goals import goal_id
 from proxmo.errors import InputError
 
 _log = logging.getLogger(__name__)

@@ -1,56 +1,29 @@
-"""Goals: what the agent is told to buy, made from instructions as WebShop makes them."""
+"""Making a catalog's goals from instructions, as WebShop makes them."""
 
 from __future__ import annotations
 
 import json
 import math
 from array import array
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
 from math import prod
 from pathlib import Path
 from random import Random
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
-from proxmo.envs.webshop.data import Entry, Options, Product, texts
-from proxmo.envs.webshop.store import Records, RecordWriter, load_array, save_array
+from proxmo.envs.webshop.catalog.goals import NO_CAP
+from proxmo.envs.webshop.catalog.official import Entry, Product, texts
+from proxmo.envs.webshop.store import RecordWriter, save_array
 from proxmo.errors import InputError
 
 SHUFFLE_SEED = 233
 """Seed with which WebShop puts its goals in order."""
-NO_CAP = 1_000_000.0
-"""Price cap of a goal that has none."""
 _MOST = 1 << 31
 """More goals than any real catalog has; the official full one has a few million."""
 _CAPS = [10.0 * step for step in range(1, 100)]
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """One instruction, and what the reward compares a purchase with."""
-
-    index: int
-    """Place in the catalog's goals."""
-    product: int
-    """Place of the product that is asked for."""
-    asin: str
-    title: str
-    query: str
-    category: str
-    product_category: str
-    instruction: str
-    """What the agent reads."""
-    attributes: list[str]
-    options: dict[str, str] | list[str]
-    """Name -> value in synthetic goals; values alone in those that people wrote."""
-    price_upper: float
-    weight: float
-    """In proportion to which goals are sampled."""
 
 
 class GoalWriter:
@@ -187,90 +160,3 @@ def _draw_cap(price: float, rng: Random) -> float:
     """The larger of two of the first four multiples of ten above the price."""
     above = [cap for cap in _CAPS if cap > price][:4]
     return max(rng.sample(above, 2)) if len(above) >= 2 else NO_CAP
-
-
-class Goals(Sequence[Goal]):
-    """The goals of a catalog, each made when it is asked for."""
-
-    def __init__(self, folder: Path, products: Sequence[Product]):
-        self._records = Records(folder, "instructions")
-        self._catalog = products
-        self._products = load_array(folder, "goals.products")
-        self._starts = load_array(folder, "goals.starts")
-        self._order = load_array(folder, "goals.order")
-        self._indices = load_array(folder, "goals.indices")
-        self._caps = load_array(folder, "goals.caps")
-        self._weights = load_array(folder, "goals.weights")
-        self._masses = load_array(folder, "goals.masses")
-        self._told = bool(load_array(folder, "goals.told")[0])
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    @overload
-    def __getitem__(self, index: int) -> Goal: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Goal]: ...
-    def __getitem__(self, index: int | slice) -> Goal | list[Goal]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        instruction, combination = self._locate(index)
-        text, attributes, options = json.loads(self._records[instruction])
-        number = int(self._products[instruction])
-        product = self._catalog[number]
-        cap = float(self._caps[instruction])
-        if options is None:
-            options = _combination(product.options, combination)
-        if not self._told:
-            if isinstance(options, dict) and options:
-                text += " with " + ", and ".join(f"{k}: {v}" for k, v in options.items())
-            if cap != NO_CAP:
-                text += f", and price lower than {cap:.2f} dollars"
-        return Goal(
-            index=index,
-            product=number,
-            asin=product.asin,
-            title=product.title,
-            query=product.query,
-            category=product.category,
-            product_category=product.product_category,
-            instruction=text,
-            attributes=attributes,
-            options=options,
-            price_upper=cap,
-            weight=float(self._weights[instruction]),
-        )
-
-    def products(self) -> np.ndarray[Any, np.dtype[np.int32]]:
-        """The place of the product that each goal asks for."""
-        instructions = np.searchsorted(self._starts, self._order, "right") - 1
-        return self._products[instructions]
-
-    def draw(self, position: float) -> int:
-        """A goal by its weight: `position` in [0, 1) is where a uniform draw fell."""
-        total = float(self._masses[-1])
-        mass = min(position * total, np.nextafter(total, 0.0))
-        instruction = int(np.searchsorted(self._masses, mass, "right"))
-        before = float(self._masses[instruction - 1]) if instruction else 0.0
-        share = (mass - before) / (float(self._masses[instruction]) - before)
-        start, end = self._starts[instruction : instruction + 2].tolist()
-        return int(self._indices[start + min(int(share * (end - start)), end - start - 1)])
-
-    def _locate(self, index: int) -> tuple[int, int]:
-        """(instruction, combination of options) of a goal."""
-        place = int(self._order[index])
-        instruction = bisect_right(self._starts, place) - 1
-        return instruction, place - int(self._starts[instruction])
-
-
-def _combination(options: Options, number: int) -> dict[str, str]:
-    """One value of each option, by name in order; the last name's values change fastest."""
-    names = sorted(options)
-    sizes = [len(options[name]) for name in names]
-    steps = list(accumulate([1, *sizes[:0:-1]], int.__mul__))[::-1] if names else []
-    return {
-        name: options[name][number // step % size]
-        for name, step, size in zip(names, steps, sizes, strict=True)
-    }

@@ -13,8 +13,8 @@ from typing import Any
 from rapidfuzz import fuzz
 from rapidfuzz.utils import default_process
 
-from proxmo.envs.webshop.data import Product
-from proxmo.envs.webshop.goals import Goal
+from proxmo.envs.webshop.catalog.goals import ShoppingGoal
+from proxmo.envs.webshop.catalog.official import Product
 
 _COLOR_NAMES = (
     "alabaster apricot aqua ash asphalt azure banana beige black blue blush bordeaux bronze brown "
@@ -31,7 +31,7 @@ _COLORS = tuple(_COLOR_NAMES.split())
 
 Source: princeton-nlp/WebShop (MIT), web_agent_site/engine/normalize.py.
 """
-_ALIKE = 85.5
+ALIKE = 85.5
 """Least ratio that counts as a match: rounded to a whole number it is more than 85."""
 _LATIN_1 = dict.fromkeys(range(128, 256))
 """Characters that are left out of comparisons (thefuzz, with which the reward was written)."""
@@ -43,7 +43,7 @@ def reward(
     product: Product,
     price: float,
     options: Mapping[str, str],
-    goal: Goal,
+    goal: ShoppingGoal,
     nouns: Callable[[str], Sequence[str]],
 ) -> Reward:
     """The score of buying `product` with the chosen `options`, and its parts.
@@ -70,7 +70,7 @@ def reward(
 
 
 def _kind(
-    product: Product, goal: Goal, nouns: Callable[[str], Sequence[str]]
+    product: Product, goal: ShoppingGoal, nouns: Callable[[str], Sequence[str]]
 ) -> dict[str, float | bool]:
     """Whether a product is of the kind that is asked for: 1, 0.5, 0.1 or 0."""
     same_query = product.query == goal.query
@@ -93,7 +93,7 @@ def _categories(path: str) -> set[str]:
     return {name.strip() for name in path.split("›")}
 
 
-def _attributes(product: Product, goal: Goal) -> int:
+def _attributes(product: Product, goal: ShoppingGoal) -> int:
     """How many of the goal's attributes the product has, by its list or by its texts."""
     listed = [_plain(attribute) for attribute in product.attributes]
     read = (product.title.lower(), " ".join(product.features).lower(), product.description.lower())
@@ -103,7 +103,7 @@ def _attributes(product: Product, goal: Goal) -> int:
     )
 
 
-def _options(options: Mapping[str, str], goal: Goal) -> int:
+def _options(options: Mapping[str, str], goal: ShoppingGoal) -> int:
     """How many of the goal's options one of the chosen values matches."""
     # The pair itself, not its value, is what WebShop compares: the name of the option is part
     # of the text, and its colour is found only where the value is exactly a colour.
@@ -121,4 +121,4 @@ def _plain(text: Any) -> str:
 
 
 def _matches(text: str, others: Sequence[str]) -> bool:
-    return any(fuzz.token_set_ratio(other, text, score_cutoff=_ALIKE) for other in others)
+    return any(fuzz.token_set_ratio(other, text, score_cutoff=ALIKE) for other in others)

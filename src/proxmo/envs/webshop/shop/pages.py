@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from proxmo.envs.webshop.data import Product
+from proxmo.envs.webshop.catalog.official import Product
 
 ObservationMode = Literal["text", "text_rich"]
 """`text`: everything visible in one line; `text_rich`: a line each, with what can be clicked."""

@@ -78,7 +78,8 @@ class Assortment:
 @cache
 def assortment() -> Assortment:
     """The tables, read on first use."""
-    data = tomllib.loads(tables_text())
+    folder = resources.files("proxmo.envs.webshop.generator")
+    data = tomllib.loads(folder.joinpath(TABLES).read_text(encoding="utf-8"))
     rows: dict[str, dict[str, Any]] = data["types"]
     departments: dict[str, dict[str, Any]] = data["departments"]
     total = sum(department["share"] for department in departments.values())
@@ -94,12 +95,6 @@ def assortment() -> Assortment:
         types=tuple(_type(query, row, data) for query, row in rows.items()),
         cumulative=(*cumulative[:-1], 1.0),
     )
-
-
-def tables_text() -> str:
-    """The tables as they are written."""
-    folder = resources.files("proxmo.envs.webshop")
-    return folder.joinpath(TABLES).read_text(encoding="utf-8")
 
 
 def _type(query: str, row: dict[str, Any], data: dict[str, Any]) -> ProductType:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from proxmo.envs.webshop import pages
-from proxmo.envs.webshop.catalog import SEARCH_RESULTS, Catalog
-from proxmo.envs.webshop.goals import Goal
-from proxmo.envs.webshop.pages import PAGE_SIZE, ObservationMode, Page
-from proxmo.envs.webshop.reward import Reward, reward
+from proxmo.envs.webshop.catalog.catalog import SEARCH_RESULTS, Catalog
+from proxmo.envs.webshop.catalog.goals import ShoppingGoal
+from proxmo.envs.webshop.shop import pages
+from proxmo.envs.webshop.shop.pages import PAGE_SIZE, ObservationMode, Page
+from proxmo.envs.webshop.shop.reward import Reward, reward
 
 _SUB_PAGES = ("description", "features", "reviews", "attributes")
 _PAGE_NAMES = ("search_results", "item_page", "item_sub_page", "done")
@@ -30,10 +30,10 @@ def parse_action(action: str) -> tuple[str, str | None]:
     return (action, None) if start < 0 else (line[:start], line[start + 1 : end])
 
 
-class Session:
+class ShopSession:
     """A visit with one goal, from the search page to the purchase."""
 
-    def __init__(self, catalog: Catalog, goal: Goal, rng: np.random.Generator):
+    def __init__(self, catalog: Catalog, goal: ShoppingGoal, rng: np.random.Generator):
         self.catalog, self.goal = catalog, goal
         self.result: Reward | None = None
         """Score and parts of the purchase, once there is one."""

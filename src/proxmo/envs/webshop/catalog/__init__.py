@@ -1,0 +1,1 @@
+"""What a shop sells and asks for: products, goals and search, built once and kept."""

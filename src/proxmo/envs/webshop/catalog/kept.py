@@ -1,0 +1,77 @@
+"""The folder of a built catalog: where it is, and whether it is as it was written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from proxmo.envs import fingerprint
+from proxmo.errors import InputError
+
+FORMAT = 3
+"""Raised when what is in a built folder changes, or how it is computed."""
+_META = "meta.json"
+_KINDS = {"format": int, "source": str, "products": int, "digests": dict}
+
+
+def place(cache: str | Path | None, key: list[Any]) -> Path:
+    """The folder for the catalog that `key` makes, in `cache` or `$PROXMO_CACHE`."""
+    name = hashlib.blake2b(json.dumps([FORMAT, *key]).encode(), digest_size=12).hexdigest()
+    if cache is not None:
+        return Path(cache).expanduser() / name
+    home = Path(os.environ.get("PROXMO_CACHE") or Path.home() / ".cache" / "proxmo")
+    return home / "webshop" / name
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file does: its size and the time it was written."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    return status.st_size, status.st_mtime_ns
+
+
+def is_built(folder: Path) -> bool:
+    """Whether a catalog was finished there."""
+    return (folder / _META).is_file()
+
+
+def write_meta(folder: Path, source: str, products: int) -> None:
+    """Write what the folder was made from, and a digest of every file in it."""
+    digests = {path.name: fingerprint.of_file(path) for path in sorted(folder.iterdir())}
+    meta = {"format": FORMAT, "source": source, "products": products, "digests": digests}
+    (folder / _META).write_text(json.dumps(meta), encoding="utf-8")
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """What `write_meta` wrote, once every file is seen to be as it was then.
+
+    Raises `InputError` that names the file that is not, and the way out.
+    """
+    try:
+        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        meta = None
+    if isinstance(meta, dict) and meta.get("format") not in (FORMAT, None):
+        raise InputError(f"the catalog in {folder} was built by another version; build it again")
+    if not isinstance(meta, dict) or not all(
+        isinstance(meta.get(key), kind) for key, kind in _KINDS.items()
+    ):
+        raise InputError(
+            f"{folder} holds no built catalog that can be read; make one with Catalog.load (a "
+            "damaged one is built again once its folder is deleted)"
+        )
+    for name, digest in meta["digests"].items():
+        path = folder / name
+        found = fingerprint.of_file(path) if path.is_file() else None
+        if found != digest:
+            raise InputError(
+                f"the catalog in {folder} is damaged: {name} is "
+                + ("gone" if found is None else "not as it was written")
+                + "; delete the folder, and it is built again"
+            )
+    return meta

@@ -1,0 +1,1 @@
+"""An expert that shops from what an agent reads: it makes demonstrations."""

@@ -1,0 +1,1 @@
+"""Invented products and instructions, in the fields of WebShop's own files."""

@@ -1,0 +1,1 @@
+"""Full-text search that ranks as Lucene does."""

@@ -26,7 +26,7 @@ from proxmo.config import PolicyConfig
 from proxmo.envs import registry
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
 from proxmo.policies.transformers.logprobs import response_logprobs
-from proxmo.training.rows import micro_batches, rows_of
+from proxmo.training.rows import micro_batches, rows_of, shared
 from proxmo.training.update import MICRO_BATCH_TOKENS
 from proxmo.types import Context
 
@@ -114,7 +114,7 @@ def _rows(policy: TransformersPolicy, episodes: list[list[Turn]]) -> list:
 
 def _learn(policy: TransformersPolicy, episodes: list[list[Turn]]) -> float:
     """Seconds for loss and gradient of every action of the episodes."""
-    batches = micro_batches(_rows(policy, episodes), MICRO_BATCH_TOKENS[policy.device.type])
+    batches = micro_batches(shared(_rows(policy, episodes)), MICRO_BATCH_TOKENS[policy.device.type])
     began = time.perf_counter()
     for batch in batches:
         with policy.learning():

@@ -200,7 +200,7 @@ def _taken_apart(model: str, spec: EnvSpec, tasks: list[Task], options: argparse
     _update(policy, trajectories, "proxmo", clock)
     steps = [step for trajectory in trajectories for step in trajectory.steps]
     sampled = sum(len(step.response_ids) for step in steps)
-    read = sum(len(step.prompt_ids) for step in steps)
+    read = sum(len(row) for row in rows_of(trajectories, np.zeros(len(steps)))) - sampled
     print(f"an update on ALFWorld: {len(trajectories)} episodes, {len(steps):,} steps, ", end="")
     print(f"{read:,} tokens read, {sampled:,} sampled\n")
     total = sum(clock.seconds.values())
@@ -240,8 +240,8 @@ def _proxmo(model: str, prompts: list[Task], options: argparse.Namespace) -> Mea
         steps = [step for trajectory in played for step in trajectory.steps]
         generate.append(middle - began)
         learn.append(time.perf_counter() - middle)
-        read.append(sum(len(step.prompt_ids) for step in steps))
         sampled.append(sum(len(step.response_ids) for step in steps))
+        read.append(sum(len(row) for row in rows_of(played, np.zeros(len(steps)))) - sampled[-1])
     return Measured(
         "proxmo", samples, *(float(np.mean(x[1:])) for x in (read, sampled, generate, learn))
     )

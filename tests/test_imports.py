@@ -24,7 +24,7 @@ MAY_IMPORT = {
     # Adopted without the rest: it knows the record of an episode and nothing else.
     "credit": BASE,
     # Evaluation is handed to the trainer by whoever starts it.
-    "loss": set(),
+    "loss": {"errors"},
     "cold_start": ACTING | {"files", "proxmo"},
     "training": ACTING | {"loss", "cold_start", "credit", "files", "proxmo"},
     "evaluation": ACTING,

@@ -32,6 +32,8 @@ class Step:
     valid: bool
     """Whether the response parsed and the environment admitted the action."""
     prompt_ids: tuple[int, ...] = ()
+    """All tokens that stood before the response, whatever the context: in a conversation those of
+    the earlier turns, too."""
     response_ids: tuple[int, ...] = ()
     """Sampled tokens, end-of-turn token included; empty when no token was sampled."""
     logprobs: tuple[float, ...] = ()

@@ -93,7 +93,8 @@ def test_conversation_logprobs_are_those_of_a_plain_forward_pass_after_many_turn
     for turn, rows in enumerate([[0, 1, 2, 3], [0, 1, 2, 3], [1, 3], [1, 3], [3]]):
         prompts = [TEXTS[(row + turn) % 3] for row in rows]
         for row, response in zip(rows, dialogue.respond(rows, prompts), strict=True):
-            sequences[row] += [*response.prompt_ids, *response.response_ids]
+            assert list(response.prompt_ids[: response.remembered]) == sequences[row]
+            sequences[row] = [*response.prompt_ids, *response.response_ids]
             expected = recomputed(policy, sequences[row], len(response.response_ids))
             assert response.logprobs == pytest.approx(expected, abs=1e-5)
 

@@ -12,8 +12,9 @@ from toy import ToyEnv, ToyTasks
 from proxmo.config import OptimConfig, PolicyConfig
 from proxmo.credit import ProxMO, Steps
 from proxmo.episodes.play import rollout
+from proxmo.errors import ProxmoError
 from proxmo.policies.transformers import load_policy
-from proxmo.training.rows import rows_of
+from proxmo.training.rows import rows_of, shared
 from proxmo.training.update import update_policy
 
 
@@ -156,15 +157,67 @@ def test_the_gradient_is_clipped_to_its_norm(policy, rows):
     assert norm == pytest.approx(0.01, rel=1e-3)
 
 
-def test_an_overflow_changes_no_weight(policy, rows):
-    rows[0].advantages[rows[0].response_mask] = np.inf
+def overflowing(rows):
+    """The rows, the first with an advantage that no gradient survives."""
+    mask = rows[0].response_mask
+    return [dataclasses.replace(rows[0], advantages=np.where(mask, np.inf, 0.0)), *rows[1:]]
+
+
+def test_a_step_that_overflows_is_left_out_and_counted(policy, rows):
+    before, (expected,) = update(policy, rows[1:], minibatches=1)
+    metrics, gradients = update(policy, [*overflowing(rows)[:1], *rows[1:]], minibatches=len(rows))
+    assert metrics["optim/skipped_steps"] == 1
+    assert math.isfinite(metrics["optim/grad_norm"])
+    assert len(gradients) == len(rows) - 1
+    assert before["optim/skipped_steps"] == 0
+    assert len(expected) > 0
+
+
+def test_an_update_without_a_step_changes_no_weight_and_says_why(policy, rows):
     before = [parameter.clone() for parameter in policy.model.parameters()]
     optimizer = torch.optim.AdamW(policy.model.parameters(), lr=1.0)
     optimizer.gradients = None  # type: ignore[attr-defined]
-    metrics, _ = update(policy, rows, optimizer)
-    assert metrics["optim/skipped_steps"] == 1
+    with pytest.raises(ProxmoError, match=r"no step .* the gradient's norm was .*learning_rate"):
+        update(policy, overflowing(rows), optimizer)
     for parameter, same in zip(policy.model.parameters(), before, strict=True):
         assert torch.equal(parameter, same)
+
+
+def test_weights_that_are_not_finite_any_more_stop_the_run(policy, rows):
+    optimizer = torch.optim.SGD(policy.model.parameters(), lr=1e38)
+    optimizer.gradients = None  # type: ignore[attr-defined]
+    with pytest.raises(ProxmoError, match=r"weights that are not finite: optim\.learning_rate"):
+        update(policy, rows, optimizer)
+
+
+def test_rows_that_repeat_each_other_are_read_once_and_share_their_gradient(policy, rows):
+    rng = np.random.default_rng(0)
+    again = [  # as others said it, from the same start to other ends
+        dataclasses.replace(
+            row,
+            advantages=np.where(row.response_mask, rng.normal(), 0.0).astype(np.float32),
+            old_logprobs=row.old_logprobs - 0.1 * row.response_mask,
+        )
+        for row in rows
+        for _ in range(2)
+    ]
+    every = [*rows, *again]
+    read = []
+    hook = policy.model.register_forward_pre_hook(
+        lambda _, args, kwargs: read.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    metrics, (gradient,) = update(policy, every, kl=0)
+    hook.remove()
+    different = len(shared(rows))
+    assert sum(read) == different
+    assert metrics["optim/repeated_rows"] == pytest.approx(1 - different / len(every))
+    assert metrics["optim/tokens"] == 3 * sum(int(row.response_mask.sum()) for row in rows)
+    expected = [torch.zeros_like(g) for g in gradient]
+    for row in every:  # each alone: nothing to share
+        _, (own,) = update(policy, [row], kl=0)
+        for total, part in zip(expected, own, strict=True):
+            total += part * int(row.response_mask.sum()) / metrics["optim/tokens"]
+    assert_same(gradient, expected)
 
 
 def test_progress_counts_every_row_once(policy, rows):

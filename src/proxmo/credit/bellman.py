@@ -34,7 +34,7 @@ def bellman_values(transitions: Transitions, rewards: Floats, gamma: float) -> F
     trajectory has one, so that the solution is unique, also for gamma = 1.
     """
     system = csc_matrix(identity(transitions.count) - gamma * transitions.shares())
-    return np.atleast_1d(spsolve(system, rewards))
+    return np.asarray(spsolve(system, rewards), dtype=np.float64).reshape(-1)
 
 
 def soft_bellman_values(

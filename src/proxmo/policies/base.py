@@ -40,7 +40,9 @@ class Response:
 
     text: str
     prompt_ids: tuple[int, ...] = ()
-    """Tokens that this turn's prompt added to the sequence."""
+    """All tokens that stood before the response; in a conversation those of earlier turns, too."""
+    remembered: int = 0
+    """How many of them were not read anew: they had been, a turn earlier."""
     response_ids: tuple[int, ...] = ()
     """Sampled tokens, the end-of-turn token included."""
     logprobs: tuple[float, ...] = ()

@@ -43,4 +43,4 @@ def _cost(response: Response) -> Usage:
         return response.usage
     if response.stop == "full":  # nothing was asked
         return Usage()
-    return Usage(1, len(response.prompt_ids), len(response.response_ids))
+    return Usage(1, len(response.prompt_ids) - response.remembered, len(response.response_ids))

@@ -122,7 +122,17 @@ class Conversations(PlayedEpisodes):
             temperature=self._temperature,
             greedy=self._greedy,
         )
-        return [self._response(turn, s) for turn, s in zip(turns, said, strict=True)]
+        return [
+            self._answer(last, turn, s) for last, turn, s in zip(pending, turns, said, strict=True)
+        ]
+
+    def _answer(
+        self, last: Response | None, turn: list[int], said: tuple[list[int], list[float]]
+    ) -> Response:
+        if last is None:
+            return self._response(turn, said)
+        before = (*last.prompt_ids, *last.response_ids)
+        return self._response((*before, *turn), said, remembered=len(before))
 
 
 def _padded(

@@ -47,13 +47,19 @@ class PlayedEpisodes:
         self._temperature = temperature
         self._greedy = greedy
 
-    def _response(self, prompt_ids: Sequence[int], said: tuple[list[int], list[float]]) -> Response:
+    def _response(
+        self,
+        prompt_ids: Sequence[int],
+        said: tuple[list[int], list[float]],
+        remembered: int = 0,
+    ) -> Response:
         ids, logprobs = said
         return Response(
             text=self._policy.chat.text(ids),
             prompt_ids=tuple(prompt_ids),
             response_ids=tuple(ids),
             logprobs=tuple(logprobs),
+            remembered=remembered,
             stop="end" if ids[-1] in self._policy.chat.end_ids else "length",
         )
 

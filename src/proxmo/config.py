@@ -8,6 +8,7 @@ in scale by a factor of a thousand, and so do their learning rates.
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import field
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from tyro.conf import arg
+from tyro.constructors import PrimitiveConstructorSpec
 
 from proxmo.envs import registry
 from proxmo.errors import InputError
@@ -27,10 +29,49 @@ if TYPE_CHECKING:
 else:  # not needed to read the settings, and the command line goes by the value at hand
     Estimator = Any
 
+_SWITCHES = {"none": None, "true": True, "false": False}
+
+
+def _assignment(word: str) -> tuple[str, bool | int | float | str]:
+    """`name=value`, where the value is a number, true, false or else a text."""
+    name, separator, text = word.partition("=")
+    if not separator or not name:
+        raise ValueError(f"{word!r} is not NAME=VALUE, such as enable_thinking=false")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    return name, value if isinstance(value, bool | int | float | str) else text
+
+
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
+
+Switch = Annotated[
+    bool | None,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="{none,true,false}",
+        instance_from_str=lambda words: _SWITCHES[words[0].lower()],
+        is_instance=lambda value: value is None or isinstance(value, bool),
+        str_from_instance=lambda value: [str(value).lower()],
+        choices=tuple(_SWITCHES),
+    ),
+]
+"""On the command line as in TOML: true or false."""
+TemplateOptions = Annotated[
+    dict[str, bool | int | float | str],
+    PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="NAME=VALUE",
+        instance_from_str=lambda words: dict(map(_assignment, words)),
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda value: [f"{k}={json.dumps(v)}" for k, v in value.items()],
+    ),
+]
+"""Variables of a chat template: `enable_thinking=false` on the command line, a table in TOML."""
 
 _CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -72,15 +113,22 @@ class PolicyConfig:
     `auto`: the built-in policy's own, window for others (the paper's)."""
     prompt: Literal["auto", "compact", "numbered", "think"] = "auto"
     """`think`: the paper's <think>…</think><action>…</action>; `compact`: the bare action;
-    `numbered`: the same with article numbers as #1, #2, …; `auto`: the model's own, else think."""
+    `numbered`: the same, written as the environment's codec does; `auto`: the model's own, else
+    think."""
     history: Count | None = None
     """Past turns in a window prompt, at least 0; none: the model's own, else 2 (paper)."""
     max_prompt_tokens: Positive | None = None
-    """Longest prompt of a window step, whose start is cut, or whole conversation, which then
-    ends; none: the model's own, else the environment's."""
+    """Longest prompt of a window step, which then leaves out its oldest turns first, or whole
+    conversation, which then ends; none: the model's own, else the environment's."""
     max_response_tokens: Positive | None = None
     """Most tokens of one response; none: the model's own, else 512 for think prompts (paper)
     and 16 for others."""
+    list_actions: Switch = None
+    """Whether think prompts list the admissible actions (`true` or `false`); none: the model's own,
+    else true (paper). ReAct and Reflexion were published without."""
+    template: TemplateOptions = field(default_factory=dict)
+    """Variables of the chat template, such as `enable_thinking=false`; of those not given, the
+    model's own."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of computation; `auto`: bfloat16 on a GPU and on a CPU that has instructions for
     it, else float32. Weights that are trained are kept in float32 either way: bfloat16 cannot

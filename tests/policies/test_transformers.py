@@ -1,24 +1,21 @@
 """The language-model policy: cached generation agrees with plain forward passes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tiny import TEXTS, tiny_policy, tiny_tokenizer
 from tokenizers import AddedToken
 from tokenizers.processors import TemplateProcessing
 from transformers import (
     AutoModelForCausalLM,
     GPTJConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
     MambaConfig,
     MambaForCausalLM,
     MistralConfig,
 )
 
-from proxmo.cold_start.model import train_tokenizer
 from proxmo.config import PolicyConfig
 from proxmo.envs import registry
 from proxmo.errors import InputError
@@ -29,36 +26,6 @@ from proxmo.policies.chat import ChatFormat
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
 from proxmo.prompts import Prompter
 from proxmo.types import Context
-
-TEXTS = [
-    "You arrive at desk 1. On the desk 1, you see a mug 2, and a pen 1.",
-    "go to desk 1",
-    "Nothing happens.",
-]
-
-
-def tiny_tokenizer() -> Any:
-    return train_tokenizer(TEXTS * 20, vocabulary=300)
-
-
-def tiny_policy(context: Context, **settings: int) -> TransformersPolicy:
-    tokenizer = tiny_tokenizer()
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=2048,
-        )
-    ).eval()
-    limits = {"max_prompt_tokens": 256, "max_response_tokens": 6} | settings
-    return TransformersPolicy(
-        model, tokenizer, PromptSettings(context=context, style="compact", **limits)
-    )
 
 
 def generators(count: int) -> list[np.random.Generator]:

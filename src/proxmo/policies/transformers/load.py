@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +61,8 @@ def load_policy(
         weights = torch.float32 if trainable else compute if gguf_file else "auto"
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            source, dtype=weights, **options, **_unpacked(gguf_file)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source, dtype=weights, output_loading_info=True, **options, **_unpacked(gguf_file)
         )
     except Exception as error:  # whatever loading raises, the user gave the name
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -69,6 +71,9 @@ def load_policy(
             "Hugging Face format, a model id of the hub that this machine can reach, or a .gguf "
             "file"
         ) from error
+    model, report = loaded
+    _require_whole(config.model, model, report["missing_keys"])
+    _require_known(config.template, tokenizer)
     if config.lora_rank:
         model = _with_lora(model, config)
     if config.gradient_checkpointing:
@@ -81,6 +86,37 @@ def load_policy(
     trained = trainable or model.dtype == torch.float32
     mixed = compute if trained and compute != torch.float32 else None
     return TransformersPolicy(model, tokenizer, settings, mixed, codec)
+
+
+def _require_whole(name: str, model: Any, missing: Iterable[str]) -> None:
+    """Refuse a model with weights that nobody trained, or that are no numbers."""
+    # Weights that are tied to others are not in the report: they are stored once.
+    if lacking := sorted(missing):
+        raise InputError(
+            f"model {name!r} lacks {len(lacking)} of its weights ({_listed(lacking)}), which would "
+            "be random numbers; download or save it again"
+        )
+    broken = [key for key, weight in model.named_parameters() if not weight.isfinite().all()]
+    if broken:
+        raise InputError(
+            f"model {name!r} has weights that are not finite numbers ({_listed(broken)}); "
+            "download it again, or go back to an earlier checkpoint"
+        )
+
+
+def _require_known(template: Mapping[str, object], tokenizer: Any) -> None:
+    """Refuse variables that the chat template would not so much as look at."""
+    text = tokenizer.get_chat_template() if tokenizer.chat_template else ""
+    for name in template:
+        if not re.search(rf"\b{re.escape(name)}\b", text):
+            raise InputError(
+                f"policy.template sets {name!r}, which the chat template of "
+                f"{tokenizer.name_or_path!r} does not know; drop it"
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _unpacked(gguf_file: str | None) -> dict[str, Any]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from proxmo.policies.attention import CPU_ATTENTION
 from proxmo.policies.base import Dialogue
 from proxmo.policies.chat import ChatFormat
 from proxmo.policies.transformers.conversations import Conversations
-from proxmo.policies.transformers.settings import SETTINGS_FILE, PromptSettings
+from proxmo.policies.transformers.settings import PromptSettings, write_prompt_settings
 from proxmo.policies.transformers.windows import Windows
 from proxmo.prompts import Codec, Prompter
 from proxmo.types import Context
@@ -42,8 +40,10 @@ class TransformersPolicy:
         self.tokenizer = tokenizer
         self.settings = settings
         self.context: Context = settings.context
-        self.chat = ChatFormat(tokenizer, _generation_ends(model))
-        self.prompter = Prompter(settings.style, settings.history, codec)
+        self.chat = ChatFormat(tokenizer, _generation_ends(model), **settings.template)
+        self.prompter = Prompter(
+            settings.style, settings.history, codec, settings.list_actions, self.chat.opened
+        )
         self._reference: nn.Module | None = None
         self._compute = compute
         if self.context == "conversation":
@@ -124,8 +124,7 @@ class TransformersPolicy:
             model = copy.deepcopy(model).to("cpu", torch.float32).merge_and_unload()
         model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        text = json.dumps(asdict(self.settings), indent=2)
-        (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+        write_prompt_settings(self.settings, folder)
 
 
 def _generation_ends(model: Any) -> list[int]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from proxmo.config import PolicyConfig
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from proxmo.config import Count, PolicyConfig, Positive
 from proxmo.errors import InputError
 from proxmo.prompts import PromptStyle
 from proxmo.types import Context
@@ -20,33 +23,60 @@ SETTINGS_FILE = "proxmo.json"
 class PromptSettings:
     """How a policy reads and how much it may say."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
     context: Context = "window"
     style: PromptStyle = "think"
-    history: int = 2
-    max_prompt_tokens: int = 2048
-    """Longest window prompt, whose start is cut; longest conversation, which then ends."""
-    max_response_tokens: int = 512
+    history: Count = 2
+    max_prompt_tokens: Positive = 2048
+    """Longest window prompt, which leaves out its oldest turns first; longest conversation, which
+    then ends."""
+    max_response_tokens: Positive = 512
+    list_actions: bool = True
+    """Whether think prompts list the admissible actions."""
+    template: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    """Variables of the chat template, such as `enable_thinking`."""
 
 
 def prompt_settings(
     config: PolicyConfig, folder: Path, prompt_tokens: int = 2048
 ) -> PromptSettings:
     """What the model in `folder` was trained with, the paper's otherwise; explicit values win."""
-    try:
-        stored = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-        settings = PromptSettings(**stored)
-    except FileNotFoundError:
+    settings = _stored(folder / SETTINGS_FILE)
+    if settings is None:
         settings = PromptSettings(max_prompt_tokens=prompt_tokens)
-    except (json.JSONDecodeError, TypeError) as error:
-        raise InputError(f"{folder / SETTINGS_FILE} is damaged ({error}); delete it") from None
     if config.context != "auto":
         settings = replace(settings, context=config.context)
-    if config.prompt != "auto":
+    if config.prompt not in ("auto", settings.style):
         limit = 512 if config.prompt == "think" else 16
         settings = replace(settings, style=config.prompt, max_response_tokens=limit)
-    numbers = ("history", "max_prompt_tokens", "max_response_tokens")
-    given = {name: value for name in numbers if (value := getattr(config, name)) is not None}
-    return replace(settings, **given)
+    names = ("history", "max_prompt_tokens", "max_response_tokens", "list_actions")
+    given = {name: value for name in names if (value := getattr(config, name)) is not None}
+    return replace(settings, **given, template={**settings.template, **config.template})
+
+
+def write_prompt_settings(settings: PromptSettings, folder: Path) -> None:
+    """Write them beside a model's weights."""
+    text = json.dumps(asdict(settings), indent=2)
+    (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _stored(path: Path) -> PromptSettings | None:
+    """The settings in the file `path`; none where there is none."""
+    if not path.exists():
+        return None
+    way_out = "delete it, or put back what `proxmo` wrote"
+    if not path.is_file():
+        raise InputError(f"{path} is no file; {way_out}")
+    try:
+        return TypeAdapter(PromptSettings).validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        reason = f"{where}: {first['msg']}" if where else first["msg"]
+        raise InputError(f"{path} is damaged ({reason}); {way_out}") from None
 
 
 def within_positions(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
+from importlib import import_module, resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +49,10 @@ class ColdStart:
     world, such as a catalog, that a policy could learn by heart."""
 
 
+_CODE = ("env", "tasks", "expert", "codec", "explain", "examples", "write", "data_fingerprint")
+"""Fields of `EnvSpec` that name code."""
+
+
 @dataclass(frozen=True, slots=True)
 class EnvSpec:
     """An environment, where its tasks come from, and how to speak of its results."""
@@ -66,6 +71,9 @@ class EnvSpec:
     explain: str | None = None
     """ "module:attribute" of a function from the last `info` of an episode to lines of text that
     say how its score came about."""
+    examples: str | None = None
+    """ "package:file" of TOML with worked examples (docs/prompting.md), which prompting methods
+    such as ReAct tell before a task."""
     write: str | None = None
     """ "module:attribute" of a function `(folder, split, seed, count) -> list[Path]` that writes
     generated tasks as data; `proxmo generate` calls it."""
@@ -90,10 +98,42 @@ class EnvSpec:
     data_variable: str | None = None
     """Environment variable that names the data where the user does not."""
 
+    def __post_init__(self) -> None:
+        if not self.name or not isinstance(self.name, str):
+            raise InputError(f"an environment needs a name, got {self.name!r}")
+        for what in ("max_steps", "prompt_tokens"):
+            if getattr(self, what) < 1:
+                raise InputError(
+                    f"environment {self.name!r}: {what} must be >= 1, got {getattr(self, what)}"
+                )
+        for what in _CODE:
+            path = getattr(self, what)
+            if path is not None and not all(path.partition(":")[::2]):
+                raise InputError(
+                    f"environment {self.name!r}: {what} is {path!r}; it is written as "
+                    "'module:attribute'"
+                )
+
+    def _code(self, what: str) -> Any:
+        """What the field `what` names; `InputError` where there is no such thing."""
+        path = getattr(self, what)
+        module, _, attribute = path.partition(":")
+        try:
+            return import_object(path)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise  # a package that the module needs
+            problem = f"there is no module {error.name!r}"
+        except AttributeError:
+            if hasattr(import_module(module), attribute):
+                raise
+            problem = f"{module!r} has no {attribute!r}"
+        raise InputError(f"environment {self.name!r}: {what} is {path!r}, but {problem}")
+
     def make(self, *, max_steps: int | None = None, **options: Any) -> TextEnv:
         """A new environment."""
         steps = self.max_steps if max_steps is None else max_steps
-        return import_object(self.env)(max_steps=steps, **options)
+        return self._code("env")(max_steps=steps, **options)
 
     def data(self, path: str | None) -> str | None:
         """Where the data is: `path`, else what the variable says; None: tasks are generated."""
@@ -108,8 +148,8 @@ class EnvSpec:
         if data is None:
             return f"generated-{self.generator_version}"
         if self.data_fingerprint is not None:
-            return import_object(self.data_fingerprint)(data)
-        return fingerprint.of_files(Path(data))
+            return self._code("data_fingerprint")(data)
+        return fingerprint.of_files(Path(data).expanduser())
 
     def load_tasks(
         self, split: str, path: str | None = None, seed: int = 0, count: int | None = None
@@ -121,7 +161,7 @@ class EnvSpec:
         """
         data = self.data(path)
         try:
-            return import_object(self.tasks)(split, data, seed, count)
+            return self._code("tasks")(split, data, seed, count)
         except InputError as error:
             if data == path:
                 raise
@@ -134,15 +174,22 @@ class EnvSpec:
                 f"environment {self.name!r} has no expert to learn from; start from a language "
                 "model instead (--model), or register the environment with an expert"
             )
-        return import_object(self.expert)(seed=seed)
+        return self._code("expert")(seed=seed)
 
     def make_codec(self) -> Any:
         """The codec of its texts; None where it has none."""
-        return None if self.codec is None else import_object(self.codec)()
+        return None if self.codec is None else self._code("codec")()
+
+    def examples_file(self) -> Traversable | None:
+        """The file of worked examples; None where there is none."""
+        if self.examples is None:
+            return None
+        package, _, file = self.examples.partition(":")
+        return resources.files(package) / file
 
     def explanation(self, info: Mapping[str, Any]) -> Sequence[str]:
         """Lines that say how the score of the episode that ended with `info` came about."""
-        return () if self.explain is None else import_object(self.explain)(info)
+        return () if self.explain is None else self._code("explain")(info)
 
     def task_type_name(self, task_type: str) -> str:
         """What tables call a task type."""

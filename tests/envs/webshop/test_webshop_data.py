@@ -5,6 +5,7 @@ import json
 import logging
 import multiprocessing
 import pickle
+import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,30 @@ def test_a_damaged_built_catalog_is_named_with_the_way_out(files: Files):
                 Catalog.open(copied)
 
 
+def test_a_byte_flipped_in_a_built_catalog_is_found_wherever_it_is(files: Files):
+    built = files.load().folder
+    rng = random.Random(0)
+    for path in sorted(built.glob("*.[nb]*")):
+        whole = path.read_bytes()
+        for _ in range(5):
+            copied = files.folder / "copied"
+            shutil.copytree(built, copied)
+            flipped = bytearray(whole)
+            flipped[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+            (copied / path.name).write_bytes(flipped)
+            with pytest.raises(InputError, match=f"damaged: {path.name} is not as it was written"):
+                Catalog(copied)
+            shutil.rmtree(copied)
+
+
+@pytest.mark.parametrize("meta", ["[]", "3", "{}", "[" * 100_000, '{"format": 3, "digests": []}'])
+def test_a_built_catalog_of_wrong_kinds_is_refused(files: Files, meta: str):
+    built = files.load().folder
+    (built / "meta.json").write_text(meta)
+    with pytest.raises(InputError, match="holds no built catalog that can be read"):
+        Catalog(built)
+
+
 def test_damaged_archives_and_absent_files_are_refused(files: Files):
     items = files.write("items.json", PRODUCTS)
     entries = files.write("entries.json", INSTRUCTIONS)
@@ -363,7 +388,8 @@ def test_nouns_are_found_once_and_kept(tmp_path: Path):
     assert nouns("Red Mug with 2 Lids") == ["mug", "lids"] == nouns("Red Mug with 2 Lids")
     (kept,) = tmp_path.iterdir()
     with kept.open("a") as stream:
-        stream.write('["half a li')
+        stream.write('3\n["Red Mug with 2 Lids", ["tea"]]\n["Red Mug with 2 Lids", ["tea"], "0"]\n')
+        stream.write("[" * 100_000 + '\n["half a li')
     assert TitleNouns(tmp_path, Counting())("Red Mug with 2 Lids") == ["mug", "lids"]
     assert Counting.calls == 1
 

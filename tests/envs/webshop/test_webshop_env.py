@@ -272,6 +272,35 @@ def test_a_copy_goes_on_by_itself(env: WebShopEnv):
     assert env.step("click[b000000001]")[4]["valid"]
 
 
+def test_an_environment_copied_in_mid_episode_goes_on_exactly_as_the_original(env: WebShopEnv):
+    play(env, "search[<r>]", "click[back to search]", "search[red mug]")
+    rest = (
+        "click[b000000001]",
+        "click[small]",
+        "search[<r>]",  # goes on with the same random numbers
+        "nonsense",
+        "search[red mug]",
+        "click[b000000001]",
+        "click[navy blue]",
+        "click[description]",
+        "click[< prev]",
+        "click[small]",
+        "click[buy now]",
+    )
+    copies = [copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
+    played = [[each.step(action) for action in rest] for each in (env, *copies)]
+    assert played[0] == played[1] == played[2]
+    assert played[0][-1][4]["score"] == 1.0
+
+
+@pytest.mark.timeout(30)
+def test_an_action_of_10_megabytes_is_read_like_any_other(env: WebShopEnv):
+    before = env.step("search[mug]")[0]
+    text = "ab [" * 2_500_000
+    assert env.step(text)[0] == before
+    assert env.step(f"click[{text}]")[0] == before
+
+
 def test_a_registered_environment_takes_its_catalog_from_the_task(catalog: Catalog):
     env = get("webshop").make()
     assert getattr(env, "max_steps", None) == 15

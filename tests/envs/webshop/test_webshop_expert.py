@@ -4,10 +4,12 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+from rapidfuzz import fuzz
 
 from proxmo.envs.webshop import Catalog, WebShopEnv
 from proxmo.envs.webshop.expert.expert import ShoppingExpert
 from proxmo.envs.webshop.expert.instruction import parse_instruction
+from proxmo.envs.webshop.expert.judgement import pick
 from proxmo.envs.webshop.shop.pages import ObservationMode
 from proxmo.errors import InputError
 
@@ -108,3 +110,15 @@ def test_a_search_without_results_is_not_the_end(generated):
     assert "Total results: 0" in observation
     action = expert.act(observation, info["admissible_actions"])
     assert env.step(action)[4]["valid"]
+
+
+@pytest.mark.parametrize("ratio", [85.2, 85.7])
+def test_an_option_counts_as_the_same_from_where_the_reward_counts_it(ratio):
+    # The reward rounds: 85.185 is 85, which is not more than 85; 85.714 is 86.
+    value, offered = {
+        85.2: ("ifcbccagjbbiejefhgjfjhifdiagf", "ifcbccagjbbiejebhgdfjhifd"),
+        85.7: ("jefjjceggbajdf", "jefdjchggbajdf"),
+    }[ratio]
+    assert fuzz.token_set_ratio(value, offered) == pytest.approx(ratio, abs=0.05)
+    expected = offered if ratio > 85.5 else None
+    assert pick([("", [offered])], "", value) == expected

@@ -1,5 +1,6 @@
 """Which goals belong to which split, and where the catalog comes from."""
 
+import hashlib
 import json
 import logging
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 from shop import INSTRUCTIONS, PRODUCTS, Files, product
 
 from proxmo.envs.base import TaskSet
+from proxmo.envs.registry import get
 from proxmo.envs.webshop import Catalog
+from proxmo.envs.webshop.generator.generator import generate
 from proxmo.envs.webshop.tasks import load_folder, load_tasks
 from proxmo.errors import InputError
 
@@ -130,3 +133,22 @@ def test_generated_catalogs_to_train_and_to_evaluate_differ():
 def test_a_generated_catalog_of_no_products_is_refused():
     with pytest.raises(InputError, match="num_products must be a whole number >= 1"):
         Catalog.generate(0, 0)
+
+
+def test_the_fingerprint_is_that_of_the_files_that_are_read(data: Path, tmp_path: Path):
+    spec = get("webshop")
+    before = spec.fingerprint(str(data))
+    (data / "notes.txt").write_text("x")
+    assert spec.fingerprint(str(data)) == before
+    items = data / "items_shuffle_1000.json"
+    items.write_text(items.read_text().replace("mug", "cup", 1))
+    assert spec.fingerprint(str(data)) != before
+    with pytest.raises(InputError, match="is not a folder"):
+        spec.fingerprint(str(tmp_path / "absent"))
+
+
+def test_other_generated_products_are_another_version_of_the_generator():
+    # If this fails, raise `generator_version` in the spec, and write the new digest here.
+    made = json.dumps(list(generate(7, 1000))).encode()
+    digest = hashlib.sha256(made).hexdigest()[:16]
+    assert (get("webshop").generator_version, digest) == ("1", "9190cd2bf8dc7f6f")

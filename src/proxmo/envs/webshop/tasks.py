@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from proxmo.envs import fingerprint
 from proxmo.envs.base import Task
 from proxmo.envs.webshop.catalog.catalog import Catalog
 from proxmo.envs.webshop.catalog.goals import goal_id
@@ -73,11 +74,7 @@ def load_tasks(
         raise InputError(f"count must be >= 1, got {count}")
     data = path or os.environ.get("WEBSHOP_DATA")
     if data:
-        folder = Path(data).expanduser()
-        if not folder.is_dir():
-            source = "the path" if path else "$WEBSHOP_DATA"
-            raise InputError(f"{source} {data!r} is not a folder. {_HOW_TO_GET}")
-        catalog = load_folder(folder)
+        catalog = load_folder(Path(data).expanduser())
         goals = _choose(split, catalog)
     else:
         if split not in ("train", "valid", "test"):
@@ -102,17 +99,39 @@ def load_folder(folder: Path) -> Catalog:
     The full catalog comes before the small one; it has the goals that people wrote if their
     file is there too, the small one the synthetic goals, as in the papers.
     """
+    files = _files(folder)
+    items, instructions = files["items"], files["instructions"]
+    assert items is not None
+    assert instructions is not None
+    return Catalog.load(
+        items,
+        instructions,
+        files["human_instructions"],
+        files["goals"],
+        on_progress=_report,
+    )
+
+
+def data_fingerprint(path: str) -> str:
+    """A name for the contents of the files that `load_folder` reads of a folder."""
+    files = _files(Path(path).expanduser())
+    return fingerprint.of_named({what: file for what, file in files.items() if file is not None})
+
+
+def _files(folder: Path) -> dict[str, Path | None]:
+    """The arguments of `Catalog.load` that are files, as they are called in a folder."""
+    if not folder.is_dir():
+        raise InputError(f"the path {str(folder)!r} is not a folder. {_HOW_TO_GET}")
     for items, instructions in (_FULL, _SMALL):
         found = _find(folder, items), _find(folder, instructions)
         if found[0] is None or found[1] is None:
             continue
-        return Catalog.load(
-            items=found[0],
-            instructions=found[1],
-            human_instructions=_find(folder, _HUMAN) if items == _FULL[0] else None,
-            goals=_find(folder, _RECORDED) if items == _SMALL[0] else None,
-            on_progress=_report,
-        )
+        return {
+            "items": found[0],
+            "instructions": found[1],
+            "human_instructions": _find(folder, _HUMAN) if items == _FULL[0] else None,
+            "goals": _find(folder, _RECORDED) if items == _SMALL[0] else None,
+        }
     raise InputError(f"{folder} has no catalog. {_HOW_TO_GET}")
 
 

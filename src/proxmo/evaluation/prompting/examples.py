@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Sequence
-from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
@@ -12,12 +11,13 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from proxmo.envs import registry
 from proxmo.envs.base import Task
 from proxmo.errors import InputError
 from proxmo.prompts import Prompter
 
 SHOWN = 2
-"""Examples that a prompt shows, as ReAct does on ALFWorld (Yao et al. 2023, section 4)."""
+"""Examples that a prompt shows, as ReAct does in household tasks (Yao et al. 2023)."""
 
 _CLOSED = ConfigDict(extra="forbid")
 
@@ -50,20 +50,20 @@ class _File:
 
 
 def load_examples(env: str, path: Path | None = None) -> list[Example]:
-    """The examples in the TOML file at `path`, else those that proxmo has for environment `env`.
+    """The examples in the TOML file at `path`, else those of environment `env`.
 
     Raises `InputError` where there are none, or where the file is not what it should be.
     """
-    source: Traversable = path or resources.files("proxmo.evaluation.prompting") / f"{env}.toml"
-    try:
-        data = tomllib.loads(source.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if path is not None:
-            raise InputError(f"examples file {path} does not exist") from None
+    source: Traversable | None = path or registry.get(env).examples_file()
+    if source is None:
         raise InputError(
             f"there are no examples for environment {env!r}; write some, as docs/prompting.md "
             "shows, and give them with --examples FILE"
-        ) from None
+        )
+    try:
+        data = tomllib.loads(source.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"examples file {source} does not exist") from None
     except OSError as error:
         raise InputError(f"examples file {source} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

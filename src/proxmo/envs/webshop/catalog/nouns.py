@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -10,6 +11,11 @@ from pathlib import Path
 from proxmo.envs.webshop.catalog.tagger import Tagger, default_tagger
 
 _log = logging.getLogger(__name__)
+
+
+def _digest(title: object, nouns: object) -> str:
+    """What tells a line that is as it was written: other nouns would be another reward."""
+    return hashlib.blake2b(json.dumps([title, nouns]).encode(), digest_size=6).hexdigest()
 
 
 class TitleNouns:
@@ -45,15 +51,16 @@ class TitleNouns:
         if self._path.is_file():
             for line in self._path.read_bytes().splitlines():
                 try:
-                    title, nouns = json.loads(line)
-                except ValueError:  # a process was killed while it wrote this line
+                    title, nouns, digest = json.loads(line)
+                except (ValueError, TypeError, RecursionError):  # cut short by a kill, or damaged
                     continue
-                known[title] = nouns
+                if digest == _digest(title, nouns):
+                    known[title] = nouns
         return known
 
     def _keep(self, title: str, nouns: list[str]) -> None:
         """Append a line, in one write, so that processes can share the file."""
-        line = json.dumps([title, nouns]).encode() + b"\n"
+        line = json.dumps([title, nouns, _digest(title, nouns)]).encode() + b"\n"
         try:
             handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:

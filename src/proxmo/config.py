@@ -75,6 +75,9 @@ TemplateOptions = Annotated[
 
 _CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
+FailedEpisodes = Literal["drop", "fail"]
+"""What becomes of episodes that their environment broke off."""
+
 BUILTIN = "builtin"
 """Name of the small policy that is made on the spot."""
 
@@ -98,6 +101,9 @@ class EnvConfig:
     """What is rewarded: `success` with 10 (paper), or the environment's own `score` of an episode,
     times 10, where it gives one: what is nearly right is worth something, too, so that more
     groups have something to tell apart."""
+    timeout: PositiveFloat | None = None
+    """Seconds that a call to the environment may take, > 0: one that takes longer ends its
+    episode as one that raises does; none: it is waited for."""
 
 
 @dataclass(frozen=True, config=_CLOSED)
@@ -188,6 +194,9 @@ class RolloutConfig:
     """Trajectories per task, which are compared with each other (paper: 8), at least 2."""
     temperature: PositiveFloat = 1.0
     """Sampling temperature, > 0."""
+    failed_episodes: FailedEpisodes = "drop"
+    """What becomes of an episode that its environment broke off: `drop`: it enters no mean and no
+    rate; `fail`: it counts as a failure. Nothing of it is trained on either way."""
 
 
 @dataclass(frozen=True, config=_CLOSED)

@@ -5,7 +5,7 @@ from pathlib import Path
 from proxmo.comparison.file import FILE_NAME
 from proxmo.comparison.plan import load_plan
 from proxmo.credit import Steps
-from proxmo.evaluation.evaluate import summarize
+from proxmo.evaluation.scores import summarize
 from proxmo.training.metrics import rollout_metrics
 from proxmo.training.run_folder import RunFolder
 from proxmo.types import Step, Trajectory

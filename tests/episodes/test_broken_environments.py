@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from proxmo.envs.base import Task
 from proxmo.episodes.play import rollout
 from proxmo.policies.scripted import ScriptedPolicy
 from proxmo.prompts import Prompter
+from proxmo.types import Context
 
-CONTEXTS = ["window", "conversation"]
+CONTEXTS: list[Context] = ["window", "conversation"]
 GOOD = {"admissible_actions": ["wait"], "success": False, "valid": True, "goal": "wait"}
 
 
@@ -26,7 +28,7 @@ class Hall:
         self.wrong = options or {}
         return self._said("reset", ("a hall", dict(GOOD)))
 
-    def step(self, action):
+    def step(self, action) -> Any:
         self.turns += 1
         over = self.turns == 3
         return self._said("step", ("a hall", 1.0, over, False, GOOD | {"success": over}))
@@ -44,11 +46,11 @@ class Hall:
         return answer
 
 
-def play(*options, make=Hall, context="window", style="think", act=None, **further):
+def play(*options, make=Hall, context: Context = "window", act=None, **further):
     policy = ScriptedPolicy(
         act or (lambda row, turn, prompt: "<think>so</think><action>wait</action>"),
         context=context,
-        prompter=Prompter(style),
+        prompter=Prompter("think"),
     )
     tasks = [Task(f"t{n}", "hall", table) for n, table in enumerate(options)]
     return rollout(policy, make, tasks, group_size=1, seed=0, **further)
@@ -167,7 +169,7 @@ def test_what_is_none_is_not_said(where):
         assert (played.success, played.error) == (True, None)
 
 
-ANSWERS = {
+ANSWERS: dict[str, object] = {
     "info is None": ("a hall", 1.0, False, False, None),
     "info is [], not a dict": ("a hall", 1.0, False, False, []),
     "observation is 3": (3, 1.0, False, False, GOOD),
@@ -294,7 +296,7 @@ def test_environments_that_wait_wait_together_and_nothing_else_changes():
 
 
 def test_an_environment_that_waits_is_called_from_one_thread():
-    threads = []
+    threads: list[list[int]] = []
 
     class Bound(Slow):
         def __init__(self):

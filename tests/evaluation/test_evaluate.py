@@ -2,12 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from proxmo.envs.base import Task
-from proxmo.errors import InputError
-from proxmo.evaluation.evaluate import Evaluation, evaluate, summarize
+from proxmo.errors import InputError, ProxmoError
+from proxmo.evaluation.evaluate import evaluate
+from proxmo.evaluation.scores import Evaluation, summarize
 from proxmo.evaluation.tasks import sample_tasks
 from proxmo.policies.scripted import ScriptedPolicy
 from proxmo.types import Step, Trajectory
@@ -75,9 +77,35 @@ def test_lengths_and_invalid_actions_are_means_over_episodes_and_steps():
     assert score.invalid == 0.5  # 2 of 4 steps
 
 
-def test_an_episode_that_an_environment_broke_off_counts_as_a_failure():
-    score = summarize([episode(True), episode(False, error="ValueError: no")]).overall
-    assert (score.episodes, score.errors, score.success) == (2, 1, 0.5)
+def test_an_episode_that_an_environment_broke_off_enters_no_rate_and_no_mean():
+    sound = [episode(True, score=1.0), episode(False, valid=(True, False), score=0.0)]
+    broken = episode(False, valid=(True,) * 9, error="ValueError: no", score=0.5)
+    scored = summarize([*sound, broken])
+    assert scored.overall == replace(summarize(sound).overall, errors=1)
+    assert (scored.overall.episodes, scored.overall.success) == (2, 0.5)
+    assert (scored.overall.score, scored.overall.steps) == (0.5, 1.5)
+    assert scored.first_error == "ValueError: no"
+    assert Evaluation.from_dict(json.loads(json.dumps(scored.to_dict()))) == scored
+
+
+def test_an_episode_that_broke_counts_as_a_failure_where_that_is_asked_for():
+    broken = episode(False, valid=(True,) * 9, error="ValueError: no")
+    score = summarize([episode(True, score=1.0), broken], "fail").overall
+    assert (score.episodes, score.errors, score.success, score.score) == (2, 1, 0.5, 0.5)
+    assert (score.steps, score.invalid) == (1.0, 0.0), "what it did tells nothing of the policy"
+
+
+def test_a_task_type_of_which_no_episode_is_left_has_no_rate():
+    scored = summarize([episode(True), episode(False, task_type="heat", error="OSError: no")])
+    assert list(scored.types) == ["pick"]
+    assert (scored.overall.success, scored.overall.errors) == (1.0, 1)
+
+
+def test_when_every_episode_broke_off_there_is_no_result():
+    broken = [episode(False, error=f"OSError: {n}") for n in range(4)]
+    with pytest.raises(ProxmoError, match=r"broke off all 4 episodes .* OSError: 0") as error:
+        summarize(broken)
+    assert not isinstance(error.value, InputError)
 
 
 def test_the_order_of_episodes_does_not_matter():

@@ -6,9 +6,12 @@ import matplotlib.image
 import pytest
 from rich.console import Console
 
+from proxmo.envs.spec import EnvSpec
 from proxmo.evaluation.curve import CurvePoint, plot_learning_curve
-from proxmo.evaluation.evaluate import Evaluation, Score
 from proxmo.evaluation.report import comparison_table, evaluation_table
+from proxmo.evaluation.scores import Evaluation, Score
+
+SPEC = EnvSpec("doors", "doors:Doors", "doors:load_tasks", task_types={"pick": "Pick up"})
 
 
 def score(successes, episodes):
@@ -23,7 +26,7 @@ def lines(table, width=120):
 
 def test_an_evaluation_has_a_row_per_type_and_one_for_all():
     scored = Evaluation(score(3, 4), {"heat": score(1, 2), "pick": score(2, 2)})
-    told = lines(evaluation_table(scored, "title"))
+    told = lines(evaluation_table(scored, "title", SPEC))
     row = next(line for line in told if "all" in line)
     assert [part in row for part in ("4", "75.0%", "10 to 90", "12.3", "5.6%")] == [True] * 5
     assert any("heat" in line and "50.0%" in line for line in told)
@@ -32,7 +35,9 @@ def test_an_evaluation_has_a_row_per_type_and_one_for_all():
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_name_of_a_task_type_is_never_cut(width):
     name = "pick_clean_then_place_in_recep"
-    told = lines(evaluation_table(Evaluation(score(1, 4), {name: score(1, 4)}), "title"), width)
+    told = lines(
+        evaluation_table(Evaluation(score(1, 4), {name: score(1, 4)}), "title", SPEC), width
+    )
     first = [line.split("│")[1].strip() for line in told if line.startswith("│")]
     assert "".join(first) == f"{name}all"
 
@@ -40,9 +45,9 @@ def test_the_name_of_a_task_type_is_never_cut(width):
 def test_a_comparison_tells_the_gain_in_points():
     before = Evaluation(score(1, 4), {"heat": score(1, 4)})
     after = Evaluation(score(3, 4), {"heat": score(3, 4), "pick": score(0, 4)})
-    told = lines(comparison_table(before, after, "title"))
+    told = lines(comparison_table(before, after, "title", SPEC))
     assert any("heat" in line and "25.0%" in line and "+50.0" in line for line in told)
-    assert any("pick" in line and "not seen" in line for line in told)
+    assert any("Pick up" in line and "not seen" in line for line in told)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,11 @@ import re
 import pytest
 from chat_server import refused, said
 
+import proxmo
 from proxmo import cli
 from proxmo.envs import registry
+from proxmo.envs.base import Task
+from proxmo.envs.spec import EnvSpec
 
 EXPERTS = {"alfworld": "react", "webshop": "zero-shot"}
 
@@ -179,3 +182,84 @@ def test_options_that_do_not_go_together_are_named(serve, evaluate, options, nam
     assert code == 2
     assert named in told
     assert server.requests == []
+
+
+def test_a_result_says_what_its_numbers_depend_on(serve, evaluate):
+    _, told, result = evaluate(
+        serve(lambda _: "I would rather not."), "--tasks", "1", "--max-steps", "3"
+    )
+    assert result["proxmo"] == proxmo.__version__
+    assert result["data_fingerprint"] == registry.get(registry.DEFAULT).fingerprint(None)
+    known = {"context": "window", "prompt": "think", "history": 2, "max_steps": 3}
+    known |= {"max_prompt_tokens": None, "max_response_tokens": 512, "failed_episodes": "drop"}
+    assert {name: result[name] for name in known} == known
+    assert (result["overall"]["errors"], result["first_error"]) == (0, None)
+    assert "broken off" not in told
+
+
+def test_answers_for_other_settings_are_not_gone_on_with(serve, evaluate, tmp_path):
+    def answer(request):
+        if len(server.requests) > 2:
+            return refused(401, "the credit is used up")
+        return "look"
+
+    server = serve(answer)
+    assert evaluate(server, "--tasks", "2", "--max-steps", "3")[0] == 2
+    code, told, _ = evaluate(server, "--tasks", "2", "--max-steps", "4")
+    assert code == 2
+    assert "were given with max_steps 3, and this evaluation has 4" in told
+    file = tmp_path / "result.json.answers.settings.json"
+    file.write_text("[")
+    code, told, _ = evaluate(server, "--tasks", "2", "--max-steps", "3")
+    assert code == 2
+    assert f"{file} is damaged" in told
+
+
+class Breaking:
+    """Breaks where its task says so."""
+
+    def __init__(self, max_steps=2):
+        self.max_steps = max_steps
+
+    def reset(self, *, seed=None, options=None):
+        if (options or {})["broken"]:
+            raise OSError("no such [bold]room[/] \x1b[31m")
+        return "A hall.", {"admissible_actions": [], "goal": "wait"}
+
+    def step(self, action):
+        return "A hall.", 1.0, True, False, {"success": True}
+
+    def close(self):
+        pass
+
+
+def load_breaking(split, path, seed, count):
+    return [Task(f"t{n}", "[/]kind", {"broken": split == "all" or n == 1}) for n in range(4)]
+
+
+BREAKING = EnvSpec("breaking", f"{__name__}:Breaking", f"{__name__}:load_breaking")
+
+
+@pytest.mark.parametrize(("mode", "success"), [("drop", 1.0), ("fail", 0.75)])
+def test_episodes_that_the_environment_broke_off_are_counted_and_told_of(
+    serve, evaluate, mode, success
+):
+    server = serve(lambda _: "<think>so</think><action>wait</action>")
+    code, told, result = evaluate(
+        server, "--env", f"{__name__}:BREAKING", "--failed-episodes", mode
+    )
+    assert code == 0, told
+    assert (result["overall"]["success"], result["overall"]["errors"]) == (success, 1)
+    assert result["first_error"] == "OSError: no such [bold]room[/] \ufffd[31m"
+    assert "broken off by the environment: 1;" in told
+    assert "OSError: no such [bold]room[/]" in told
+    assert "[/]kind" in told
+    assert "\x1b" not in told
+
+
+def test_an_evaluation_whose_episodes_all_broke_off_has_failed(serve, evaluate):
+    server = serve(lambda _: "wait")
+    code, told, result = evaluate(server, "--env", f"{__name__}:BREAKING", "--split", "all")
+    assert (code, result) == (1, {})
+    assert "broke off all 4 episodes" in told
+    assert "OSError: no such [bold]room[/]" in told

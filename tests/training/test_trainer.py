@@ -120,7 +120,7 @@ def test_episodes_that_all_fail_to_start_end_the_run_with_their_error(model, tmp
 
     monkeypatch.setattr(ToyEnv, "reset", broken)
     config = toy_config(model, tmp_path / "run", rollout={"tasks": 2, "group_size": 2})
-    with pytest.raises(ProxmoError, match=r"none of 4 episodes .* OSError: no such room"):
+    with pytest.raises(ProxmoError, match=r"broke off all 4 episodes .* OSError: no such room"):
         train(config)
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from proxmo.comparison.jobs import Job, updates_made
 from proxmo.comparison.runner import Status
+from proxmo.training.metrics import ERRORS
 from proxmo.training.run_folder import RunFolder
 
 
@@ -97,8 +98,11 @@ def _row(job: Job) -> tuple[ProgressBar | str, str, str]:
     metrics = RunFolder(job.run.folder).read_metrics()
     updates = job.run.config.optim.updates
     learning = f"learning {metrics[-1]['rollout/success_rate']:.0%}" if metrics else ""
+    errors = sum(line.get(ERRORS, 0.0) for line in metrics)
+    broken = f"{errors:.0f} episodes broken off" if errors else ""
     bar = ProgressBar(total=max(1, updates), completed=len(metrics), width=24)
-    return (bar, f"{len(metrics)}/{updates}", "  ".join(filter(None, [learning, _success(job)])))
+    told = "  ".join(filter(None, [learning, _success(job), broken]))
+    return (bar, f"{len(metrics)}/{updates}", told)
 
 
 def _success(job: Job) -> str:

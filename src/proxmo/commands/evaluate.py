@@ -7,20 +7,22 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, arg, create_mutex_group
 
+from proxmo import __version__
 from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
-from proxmo.config import BUILTIN, PolicyConfig, SftConfig
+from proxmo.config import BUILTIN, FailedEpisodes, PolicyConfig, SftConfig
 from proxmo.envs import registry
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError, ProxmoError
 from proxmo.evaluation.tasks import sample_tasks
+from proxmo.files import write_text
 from proxmo.policies.journal import Journal
 from proxmo.progress import Bars
 from proxmo.prompts import Prompter
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from proxmo.episodes.play import RolloutProgress
     from proxmo.evaluation.prompting.examples import Example
     from proxmo.evaluation.prompting.trials import Prompted
-    from proxmo.policies.base import Policy
 
 _DECODING = create_mutex_group(required=False, title="decoding")
 TRIALS = 3
@@ -49,10 +50,10 @@ class EvaluateOptions:
     """A run folder, a model folder, a Hugging Face id, a `.gguf` file or `builtin`; with
     --endpoint the server's name for the model."""
     data: Annotated[str | None, arg(aliases=["--games"])] = None
-    """Data of the environment (ALFWorld: game file, folder or archive; WebShop: folder); none:
-    what its variable says ($ALFWORLD_DATA, $WEBSHOP_DATA), else generated tasks."""
+    """Data of the environment, a file or a folder; none: what the environment's variable says, else
+    generated tasks."""
     split: str = "valid"
-    """Split to draw tasks from; `valid`: of the official ALFWorld games, valid_seen."""
+    """Split to draw tasks from; `valid`: tasks that training never sees."""
     tasks: Annotated[int, Field(ge=0)] = 128
     """Tasks, drawn with the seed and played once each; 0: the whole split."""
     greedy: Annotated[FlagCreatePairsOff[bool], _DECODING] = False
@@ -66,11 +67,16 @@ class EvaluateOptions:
     out: Path | None = None
     """JSON file to write the result to. Until it is written, a server's answers are kept beside
     it (`OUT.answers.jsonl`): an evaluation that was broken off goes on with the same command."""
-    env: str = "alfworld"
+    env: str = registry.DEFAULT
     """Environment: a name of the registry, or `module:NAME` of an `EnvSpec`."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
-    """Most steps of an episode, at least 1; none: the environment's own (ALFWorld: 50, WebShop:
-    15)."""
+    """Most steps of an episode, at least 1; none: the environment's own."""
+    timeout: Annotated[float, Field(gt=0)] | None = None
+    """Seconds that a call to the environment may take, > 0: one that takes longer ends its
+    episode as one that raises does; none: it is waited for."""
+    failed_episodes: FailedEpisodes = "drop"
+    """What becomes of an episode that its environment broke off: `drop`: it enters no mean and no
+    rate; `fail`: it counts as a failure."""
     gguf_file: str | None = None
     """Name of the GGUF file inside the folder or repository `model`."""
     context: Literal["auto", "window", "conversation"] = "auto"
@@ -116,20 +122,21 @@ def main(arguments: Sequence[str]) -> None:
     examples = _examples(options)
     found = spec.load_tasks(options.split, options.data, options.seed)
     tasks = sample_tasks(found, options.tasks, options.seed)
-    from proxmo.evaluation.prompting.report import trials_table, usage_line
     from proxmo.evaluation.prompting.trials import prompt
-    from proxmo.evaluation.report import evaluation_table
 
     console = make_console()
     journal = _journal(options)
     with (
         _kept(journal, console),
         Bars(console) as bars,
-        _policy(options, spec, bars, journal) as policy,
+        _contender(options, spec, bars, journal) as contender,
     ):
+        settings = _settings(options, spec, contender)
+        if journal is not None:
+            _require_same(journal, settings)
         prompted = prompt(
             options.method,
-            policy,
+            contender.policy,
             lambda: spec.make(max_steps=options.max_steps),
             tasks,
             seed=options.seed,
@@ -137,17 +144,33 @@ def main(arguments: Sequence[str]) -> None:
             trials=options.trials or TRIALS,
             greedy=options.greedy,
             temperature=options.temperature,
+            timeout=options.timeout,
+            failed_episodes=options.failed_episodes,
             on_progress=_progress(options, bars),
         )
-    console.print(evaluation_table(prompted.evaluation, _title(options, spec)))
+    # Written first: whatever goes wrong on the terminal, the result is there.
+    if options.out is not None:
+        record = {"proxmo": __version__, **settings, **prompted.to_dict()}
+        options.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        if journal is not None:
+            journal.remove()
+            _settings_file(journal).unlink(missing_ok=True)
+    _show(console, options, spec, prompted)
+
+
+def _show(console: Console, options: EvaluateOptions, spec: EnvSpec, prompted: Prompted) -> None:
+    from proxmo.evaluation.prompting.report import trials_table, usage_line
+    from proxmo.evaluation.report import errors_line, evaluation_table
+
+    evaluation = prompted.evaluation
+    console.print(evaluation_table(evaluation, _title(options, spec), spec))
+    if evaluation.overall.errors:
+        errors = evaluation.overall.errors
+        console.print(errors_line(errors, evaluation.first_error, options.failed_episodes))
     if options.method == "reflexion":
         console.print(trials_table(prompted.trials))
     console.print(usage_line(prompted.usage))
     if options.out is not None:
-        text = json.dumps(_record(options, spec, prompted), indent=2)
-        options.out.write_text(text + "\n", encoding="utf-8")
-        if journal is not None:
-            journal.remove()
         console.print(f"written to {options.out}")
 
 
@@ -159,19 +182,63 @@ def _title(options: EvaluateOptions, spec: EnvSpec) -> str:
     return f"{model} on {options.split} of {source}{method}, {decoding}"
 
 
-def _record(options: EvaluateOptions, spec: EnvSpec, prompted: Prompted) -> dict[str, object]:
+def _settings(options: EvaluateOptions, spec: EnvSpec, contender: _Contender) -> dict[str, Any]:
+    """All that the numbers depend on."""
+    prompter = contender.policy.prompter
+    reflexion = options.method == "reflexion"
     return {
         "model": options.model,
         "endpoint": options.endpoint,
         "method": options.method,
+        "examples": None if options.examples is None else str(options.examples),
+        "most_trials": (options.trials or TRIALS) if reflexion else 1,
         "env": options.env,
         "data": spec.data(options.data),
+        "data_fingerprint": spec.fingerprint(options.data),
         "split": options.split,
+        "tasks": options.tasks,
         "seed": options.seed,
         "greedy": options.greedy,
         "temperature": options.temperature,
-        **prompted.to_dict(),
+        "context": contender.policy.context,
+        "prompt": prompter.style,
+        "history": prompter.history,
+        "actions_listed": prompter.style == "think" and prompter.list_actions,
+        "max_steps": spec.max_steps if options.max_steps is None else options.max_steps,
+        "max_prompt_tokens": contender.max_prompt_tokens,
+        "max_response_tokens": contender.max_response_tokens,
+        "timeout": options.timeout,
+        "failed_episodes": options.failed_episodes,
     }
+
+
+def _settings_file(journal: Journal) -> Path:
+    """Beside a server's answers: what they were given for."""
+    return journal.path.with_suffix(".settings.json")
+
+
+def _require_same(journal: Journal, settings: dict[str, Any]) -> None:
+    """Refuse answers on record that were given for something else; put on record what for.
+
+    Other tasks, or another seed, would make one result of two evaluations.
+    """
+    file = _settings_file(journal)
+    if len(journal) and file.is_file():
+        try:
+            before = dict(json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError, RecursionError):
+            raise InputError(
+                f"{file} is damaged, so that nothing says what the answers in {journal.path} were "
+                "given for; delete both to begin anew"
+            ) from None
+        for name, now in settings.items():
+            if before.get(name) != now:
+                raise InputError(
+                    f"the answers kept in {journal.path} were given with {name} "
+                    f"{before.get(name)!r}, and this evaluation has {now!r}; give the same command "
+                    "to go on, or another --out to begin anew"
+                )
+    write_text(file, json.dumps(settings) + "\n")
 
 
 def _progress(options: EvaluateOptions, bars: Bars) -> Callable[[int, RolloutProgress], None]:
@@ -213,19 +280,32 @@ def _kept(journal: Journal | None, console: Console) -> Iterator[None]:
         raise
 
 
+@dataclass(frozen=True)
+class _Contender:
+    """Who is evaluated, and the limits that hold for it."""
+
+    policy: Any
+    """A `Policy`."""
+    max_prompt_tokens: int | None
+    """None: a server's own."""
+    max_response_tokens: int
+
+
 @contextmanager
-def _policy(
+def _contender(
     options: EvaluateOptions, spec: EnvSpec, bars: Bars, journal: Journal | None
-) -> Iterator[Policy]:
+) -> Iterator[_Contender]:
     if options.endpoint is None:
         # Seconds of imports, torch among them: only once the options are right.
         from proxmo.policies.transformers import load_policy
 
         longest = spec.prompt_tokens if options.method == "zero-shot" else LONG_PROMPT
         config = _policy_config(options, spec, bars)
-        yield load_policy(
+        local = load_policy(
             config, prompt_tokens=max(longest, spec.prompt_tokens), codec=spec.make_codec()
         )
+        limits = local.settings
+        yield _Contender(local, limits.max_prompt_tokens, limits.max_response_tokens)
         return
     from proxmo.policies.endpoint import Endpoint, EndpointPolicy
 
@@ -252,7 +332,7 @@ def _policy(
         environment=os.environ,
     )
     try:
-        yield policy
+        yield _Contender(policy, None, endpoint.max_response_tokens)
     finally:
         policy.close()
 

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
     first = os.environ.get("RANK", "0") == "0"
     console = make_console(quiet=not first)
     with Bars(console) as bars:
-        watcher = Watcher(console, bars, config.optim.updates)
+        watcher = Watcher(console, bars, config.optim.updates, config.rollout.failed_episodes)
         result = train(
             config,
             evaluate=partial(measure, on_progress=watcher.evaluation),
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> None:
             reporter=watcher,
         )
     if first:
-        show_result(console, config, result, result.folder / CURVE_FILE)
+        show_result(console, config, result, result.folder / CURVE_FILE, watcher.first_error)
 
 
 def _measure(config: TrainConfig) -> Callable[..., dict[str, Any]]:
@@ -84,6 +84,8 @@ def _measure(config: TrainConfig) -> Callable[..., dict[str, Any]]:
             lambda: spec.make(max_steps=config.env.max_steps),
             tasks,
             seed=config.run.seed,
+            timeout=config.env.timeout,
+            failed_episodes=config.rollout.failed_episodes,
             on_progress=on_progress,
         )
         return evaluation.to_dict()

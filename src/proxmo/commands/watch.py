@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ from rich.console import Console
 from rich.text import Text
 
 from proxmo.cold_start.sft import SftProgress
-from proxmo.config import EnvConfig, TrainConfig
+from proxmo.config import EnvConfig, FailedEpisodes, TrainConfig
 from proxmo.credit import method_of
+from proxmo.envs import registry
 from proxmo.episodes.play import RolloutProgress
 from proxmo.evaluation.curve import CurvePoint, plot_learning_curve
-from proxmo.evaluation.evaluate import Evaluation
-from proxmo.evaluation.report import comparison_table, evaluation_table
+from proxmo.evaluation.report import comparison_table, errors_line, evaluation_table
+from proxmo.evaluation.scores import Evaluation
 from proxmo.progress import Bars
 from proxmo.training.loop import RunResult
+from proxmo.training.metrics import ERRORS
 from proxmo.training.reporter import Reporter
 
 _ROLLOUT, _LOSS, _EVALUATION = "rollout", "policy update", "evaluation on unseen tasks"
@@ -26,11 +29,16 @@ _ROLLOUT, _LOSS, _EVALUATION = "rollout", "policy update", "evaluation on unseen
 class Watcher(Reporter):
     """Shows training on a terminal: one line per update, bars for what is under way."""
 
-    def __init__(self, console: Console, bars: Bars, updates: int) -> None:
+    def __init__(
+        self, console: Console, bars: Bars, updates: int, failed_episodes: FailedEpisodes = "drop"
+    ) -> None:
         self._console = console
         self._updates = updates
         self._bars = bars
         self._began = time.perf_counter()
+        self._failed: FailedEpisodes = failed_episodes
+        self.first_error: str | None = None
+        """The first that an environment raised in an update's episodes."""
 
     def cold_start(self, progress: SftProgress) -> None:
         """Show the making of the built-in policy."""
@@ -49,6 +57,12 @@ class Watcher(Reporter):
         """Show the episodes of an update."""
         self._bars.episodes(_ROLLOUT, progress)
 
+    def broken_off(self, update: int, errors: Sequence[str]) -> None:
+        """Say so, and why the first one was."""
+        if self.first_error is None:
+            self.first_error = errors[0]
+        self._tell(f"update {update}: " + errors_line(len(errors), errors[0], self._failed))
+
     def optimizing(self, update: int, done: int, total: int) -> None:
         """Show the loss at work."""
         self._bars.hide(_ROLLOUT)
@@ -64,6 +78,7 @@ class Watcher(Reporter):
             f"steps {metrics['rollout/steps']:4.1f}  "
             f"invalid {metrics['rollout/invalid_actions']:4.0%}  "
             f"kl {metrics['optim/kl']:.3f}  {seconds:.0f} s"
+            + (f"  errors {metrics[ERRORS]:.0f}" if metrics[ERRORS] else "")
         )
 
     def evaluation(self, progress: RolloutProgress) -> None:
@@ -73,7 +88,8 @@ class Watcher(Reporter):
     def evaluated(self, update: int, evaluation: dict[str, Any]) -> None:
         """One line about the evaluation."""
         self._bars.hide(_EVALUATION)
-        overall = Evaluation.from_dict(evaluation).overall
+        scored = Evaluation.from_dict(evaluation)
+        overall = scored.overall
         when = "cold start" if update == 0 else f"after update {update}"
         self._tell(
             f"{when}: {overall.success:.1%} of {overall.episodes} unseen tasks solved "
@@ -81,6 +97,8 @@ class Watcher(Reporter):
             + (f"score {overall.score:.3f}, " if overall.score is not None else "")
             + f"{overall.steps:.1f} steps"
         )
+        if overall.errors:
+            self._tell(errors_line(overall.errors, scored.first_error, self._failed))
 
     def _show_updates(self, done: int) -> None:
         if self._console.is_terminal:  # elsewhere each update has its line
@@ -92,9 +110,16 @@ class Watcher(Reporter):
         self._console.print(Text.assemble((when, "dim"), f"  {line}"))
 
 
-def show_result(console: Console, config: TrainConfig, result: RunResult, curve: Path) -> None:
+def show_result(
+    console: Console,
+    config: TrainConfig,
+    result: RunResult,
+    curve: Path,
+    first_error: str | None = None,
+) -> None:
     """The gain per task type, the learning curve as a picture at `curve`, what to do next."""
     split = f"{config.env.eval_split} split of {config.env.data or 'generated tasks'}"
+    spec = registry.get(config.env.name)
     evaluations = [Evaluation.from_dict(line) for line in result.evaluations]
     title = f"{config.env.name}, {split}"
     plot_learning_curve(
@@ -110,9 +135,13 @@ def show_result(console: Console, config: TrainConfig, result: RunResult, curve:
         title=f"{method_of(config.credit)} on {title}".replace("$", r"\$"),
     )
     if len(evaluations) == 1:
-        console.print(evaluation_table(evaluations[0], title))
+        console.print(evaluation_table(evaluations[0], title, spec))
     elif evaluations:
-        console.print(comparison_table(evaluations[0], evaluations[-1], title))
+        console.print(comparison_table(evaluations[0], evaluations[-1], title, spec))
+    errors = sum(line[ERRORS] for line in result.metrics)
+    if errors:
+        told = errors_line(round(errors), first_error, config.rollout.failed_episodes)
+        console.print(f"training: {told}")
     console.print(f"learning curve: {curve}")
     console.print(f"model:          {result.folder / 'model'}")
     default = config.env.name == EnvConfig().name

@@ -22,7 +22,7 @@ from scipy.stats import bootstrap, trim_mean
 from scipy.stats import t as student
 
 from proxmo.credit.steps import Floats
-from proxmo.evaluation.evaluate import CONFIDENCE
+from proxmo.evaluation.scores import CONFIDENCE
 
 Strata = Sequence[Floats]
 """One array (runs,) per environment."""

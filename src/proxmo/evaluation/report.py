@@ -4,29 +4,45 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from proxmo.evaluation.evaluate import Evaluation, Score
+from proxmo.config import FailedEpisodes
+from proxmo.envs.spec import EnvSpec
+from proxmo.evaluation.scores import Evaluation, Score
 
 
-def evaluation_table(evaluation: Evaluation, title: str) -> Table:
-    """One row per task type and one for all.
+def evaluation_table(evaluation: Evaluation, title: str, spec: EnvSpec) -> Table:
+    """One row per task type, named and ordered as `spec` says, and one for all.
 
     Success with its interval, the environment's own grade where it gives one, length, invalid
-    share.
+    share; errors where there are any.
     """
-    graded = ["score"] if evaluation.overall.score is not None else []
-    table = _table(title, ["episodes", "success", "95 % interval", *graded, "steps", "invalid"])
-    for name, score in evaluation.types.items():
-        table.add_row(name, *_cells(score))
+    columns = ["episodes", "success", "95 % interval", "steps", "invalid"]
+    graded = evaluation.overall.score is not None
+    if graded:
+        columns.insert(3, "score")
+    broken = evaluation.overall.errors > 0
+    if broken:
+        columns.append("errors")
+    table = _table(title, columns)
+    for name in sorted(evaluation.types, key=spec.task_type_place):
+        table.add_row(spec.task_type_name(name), *_cells(evaluation.types[name], graded, broken))
     table.add_section()
-    table.add_row("all", *_cells(evaluation.overall), style="bold")
+    table.add_row("all", *_cells(evaluation.overall, graded, broken), style="bold")
     return table
 
 
-def comparison_table(before: Evaluation, after: Evaluation, title: str) -> Table:
+def errors_line(errors: int, first: str | None, failed_episodes: FailedEpisodes) -> str:
+    """What became of episodes that the environment broke off, and why the first one was."""
+    count = "count as failures" if failed_episodes == "fail" else "count in no rate and no mean"
+    said = f"; the first error was: {first}" if first else ""
+    return f"episodes broken off by the environment: {errors}; they {count}{said}"
+
+
+def comparison_table(before: Evaluation, after: Evaluation, title: str, spec: EnvSpec) -> Table:
     """Cold start against trained, per task type; gains in percentage points."""
     table = _table(title, ["episodes", "cold start", "trained", "gain"])
-    for name in sorted(before.types.keys() | after.types.keys()):
-        table.add_row(name, *_change(before.types.get(name), after.types.get(name)))
+    for name in sorted(before.types.keys() | after.types.keys(), key=spec.task_type_place):
+        change = _change(before.types.get(name), after.types.get(name))
+        table.add_row(spec.task_type_name(name), *change)
     table.add_section()
     table.add_row("all", *_change(before.overall, after.overall), style="bold")
     return table
@@ -40,14 +56,16 @@ def _table(title: str, columns: list[str]) -> Table:
     return table
 
 
-def _cells(score: Score) -> list[str]:
+def _cells(score: Score, graded: bool, broken: bool) -> list[str]:
+    grade = "" if score.score is None else f"{score.score:.3f}"
     return [
         str(score.episodes),
         f"{score.success:.1%}",
         _interval(score),
-        *([] if score.score is None else [f"{score.score:.3f}"]),
+        *([grade] if graded else []),
         f"{score.steps:.1f}",
         f"{score.invalid:.1%}",
+        *([str(score.errors)] if broken else []),
     ]
 
 

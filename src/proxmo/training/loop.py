@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from proxmo.config import TrainConfig
-from proxmo.credit import Steps
 from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet
 from proxmo.episodes.play import rollout
@@ -24,6 +23,7 @@ from proxmo.training.metrics import rollout_metrics
 from proxmo.training.reporter import Reporter
 from proxmo.training.rows import rows_of
 from proxmo.training.session import Evaluate, Session
+from proxmo.training.survivors import credit_of
 from proxmo.training.update import update_policy
 from proxmo.types import Trajectory
 
@@ -122,12 +122,16 @@ def _loop(session: Session, tasks: TaskSet, evaluate: Evaluate | None) -> None:
                 group_size=config.rollout.group_size,
                 seed=rollout_seed(config.run.seed, update),
                 temperature=config.rollout.temperature,
+                timeout=config.env.timeout,
                 on_progress=partial(session.reporter.rollout, update),
             )
             trajectories = session.processes.gather(own, drawn)
+        errors = [trajectory.error for trajectory in trajectories if trajectory.error is not None]
+        if errors:
+            session.reporter.broken_off(update, errors)
         _require_tokens(trajectories)
         with session.timed("credit"):
-            credit = config.credit(Steps.from_trajectories(trajectories))
+            credit = credit_of(trajectories, config.credit, config.rollout.failed_episodes)
         with session.updating():
             with session.timed("optim"):
                 metrics = update_policy(
@@ -140,17 +144,25 @@ def _loop(session: Session, tasks: TaskSet, evaluate: Evaluate | None) -> None:
                     seed=[config.run.seed, update],
                     on_progress=partial(session.reporter.optimizing, update),
                 )
-            metrics = rollout_metrics(trajectories) | credit.diagnostics | metrics
+            played = rollout_metrics(trajectories, config.rollout.failed_episodes)
+            metrics = played | credit.diagnostics | metrics
             session.record_update(metrics, trajectories, credit)
 
 
 def _require_tokens(trajectories: Sequence[Trajectory]) -> None:
-    """Raise `ProxmoError` when no episode has a sampled token: there is nothing to learn from."""
-    if any(step.response_ids for trajectory in trajectories for step in trajectory.steps):
+    """Raise `ProxmoError` when no episode that did not fail has a sampled token: there is nothing
+    to learn from."""
+    sound = [trajectory for trajectory in trajectories if not trajectory.failed]
+    if any(step.response_ids for trajectory in sound for step in trajectory.steps):
         return
-    errors = [trajectory.error for trajectory in trajectories if trajectory.error is not None]
-    why = f"the first error was: {errors[0]}" if errors else "every prompt filled the context"
-    raise ProxmoError(f"none of {len(trajectories)} episodes got as far as a response; {why}")
+    if not sound:
+        raise ProxmoError(
+            f"the environment broke off all {len(trajectories)} episodes of an update; the first "
+            f"error was: {trajectories[0].error}"
+        )
+    raise ProxmoError(
+        f"none of {len(sound)} episodes got as far as a response; every prompt filled the context"
+    )
 
 
 def draw_tasks(tasks: TaskSet, count: int, seed: list[int]) -> list[Task]:

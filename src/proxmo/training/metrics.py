@@ -6,20 +6,32 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from proxmo.config import FailedEpisodes
 from proxmo.types import Trajectory
 
+ERRORS = "rollout/errors"
+"""Metric: episodes of an update that their environment broke off."""
 
-def rollout_metrics(trajectories: Sequence[Trajectory]) -> dict[str, float]:
-    """Success, score, reward and length of the episodes; validity and length of their responses."""
-    steps = [step for trajectory in trajectories for step in trajectory.steps]
-    scores = [t.score for t in trajectories if t.score is not None]
-    graded = {"rollout/score": float(np.mean(scores))} if scores else {}
-    return graded | {
-        "rollout/success_rate": float(np.mean([t.success for t in trajectories])),
-        "rollout/reward": float(np.mean([t.reward for t in trajectories])),
-        "rollout/steps": len(steps) / len(trajectories),
-        "rollout/truncated": float(np.mean([t.truncated for t in trajectories])),
+
+def rollout_metrics(
+    trajectories: Sequence[Trajectory], failed_episodes: FailedEpisodes = "drop"
+) -> dict[str, float]:
+    """Success, score, reward and length of the episodes; validity and length of their responses.
+
+    Episodes that failed are counted (`rollout/errors`) and enter nothing else; under `fail` they
+    count as failures in success, score and reward. At least one must not have failed.
+    """
+    sound = [trajectory for trajectory in trajectories if not trajectory.failed]
+    judged = trajectories if failed_episodes == "fail" else sound
+    steps = [step for trajectory in sound for step in trajectory.steps]
+    graded = any(t.score is not None for t in judged)
+    score = {"rollout/score": float(np.mean([t.score or 0.0 for t in judged]))} if graded else {}
+    return score | {
+        "rollout/success_rate": float(np.mean([t.success for t in judged])),
+        "rollout/reward": float(np.mean([t.reward for t in judged])),
+        "rollout/steps": len(steps) / len(sound),
+        "rollout/truncated": float(np.mean([t.truncated for t in sound])),
         "rollout/invalid_actions": float(np.mean([not step.valid for step in steps])),
         "rollout/response_tokens": float(np.mean([len(step.response_ids) for step in steps])),
-        "rollout/errors": float(sum(t.error is not None for t in trajectories)),
+        ERRORS: float(len(trajectories) - len(sound)),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ class Reporter:
 
     def rollout(self, update: int, progress: RolloutProgress) -> None:
         """The episodes of an update advance."""
+
+    def broken_off(self, update: int, errors: Sequence[str]) -> None:
+        """The environment broke episodes of an update off: what it raised in each."""
 
     def optimizing(self, update: int, done: int, total: int) -> None:
         """`done` of `total` token sequences went through the loss."""

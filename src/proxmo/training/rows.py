@@ -76,7 +76,7 @@ def rows_of(trajectories: Sequence[Trajectory], advantages: np.ndarray) -> list[
 
     A step whose prompt begins with all of the step before, prompt and response, goes on in its
     row: a conversation is one row, and of windows, every step is one. Steps in which nothing was
-    sampled (the environment broke) give no row and no token.
+    sampled give no row and no token, nor do episodes that their environment broke off.
     """
     count = sum(len(trajectory.steps) for trajectory in trajectories)
     assert advantages.shape == (count,), f"{advantages.shape} advantages for {count} steps"
@@ -84,6 +84,8 @@ def rows_of(trajectories: Sequence[Trajectory], advantages: np.ndarray) -> list[
     for trajectory in trajectories:
         own = advantages[first : first + len(trajectory.steps)].tolist()
         first += len(own)
+        if trajectory.failed:
+            continue
         rows += [_row(turns) for turns in _sequences(zip(trajectory.steps, own, strict=True))]
     return rows
 

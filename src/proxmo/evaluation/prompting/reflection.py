@@ -13,6 +13,7 @@ import numpy as np
 from proxmo.episodes.play import task_seed
 from proxmo.policies.base import Policy
 from proxmo.prompts.parsing import without_thoughts
+from proxmo.text import clean
 from proxmo.types import Trajectory
 
 REMEMBERED = 3
@@ -79,8 +80,6 @@ def told_lessons(lessons: Sequence[str]) -> str:
 
 def _outcome(trajectory: Trajectory) -> str:
     told = "You ran out of turns." if trajectory.truncated else "It ended without success."
-    if trajectory.error is not None:
-        told = "The environment broke it off."
     graded = "" if trajectory.score is None else f" It was graded {trajectory.score:.2f} of 1."
     return told + graded
 
@@ -92,5 +91,5 @@ def _short(text: str) -> str:
 def _lesson(text: str) -> str:
     """Advice on one line: without the thoughts before it, unless there is nothing else."""
     told = without_thoughts(text)
-    told = told if told.strip() else text
+    told = clean(told if told.strip() else text)
     return " ".join(_TAGS.sub(" ", told).split())[:_LONGEST_LESSON]

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from proxmo.config import FailedEpisodes
 from proxmo.envs.base import Task
 from proxmo.episodes.play import RolloutProgress, rollout
 from proxmo.errors import InputError
-from proxmo.evaluation.evaluate import Evaluation, summarize
 from proxmo.evaluation.prompting.examples import Example, few_shot
 from proxmo.evaluation.prompting.reflection import reflect, told_lessons
+from proxmo.evaluation.scores import Evaluation, summarize
 from proxmo.policies.base import Policy, Usage
 from proxmo.policies.metered import MeteredPolicy
 from proxmo.types import Trajectory
@@ -30,7 +31,8 @@ class Trial:
     played: int
     solved: int
     success: float
-    """Share of all tasks that were solved in this trial or an earlier one."""
+    """Share of all tasks that were solved in this trial or an earlier one; without those whose
+    every attempt the environment broke off, unless they count as failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def prompt(
     trials: int = 1,
     temperature: float = 1.0,
     greedy: bool = False,
+    timeout: float | None = None,
+    failed_episodes: FailedEpisodes = "drop",
     on_progress: Callable[[int, RolloutProgress], None] | None = None,
 ) -> Prompted:
     """Play every task by `method` and score it.
@@ -70,7 +74,10 @@ def prompt(
     `examples` are what `react` and `reflexion` tell, `trials` how often `reflexion` tries a
     task; `on_progress` is told the number of the trial, from 1, and where it stands. Success
     after several trials is success in any of them: the environment's verdict is used between
-    attempts, as in the paper, so it compares with other methods only at as many attempts.
+    attempts, as in the paper, so it compares with other methods only at as many attempts. An
+    attempt that the environment broke off teaches no lesson; its task is tried again.
+
+    `timeout` and `failed_episodes` are as in `rollout` and `summarize`.
     """
     if not tasks:
         raise InputError("no tasks to evaluate on: choose another split or more tasks")
@@ -95,35 +102,42 @@ def prompt(
             greedy=greedy,
             guidance=lambda task: _joined(introduce(task), told_lessons(lessons[task.id])),
             first_member=trial,
+            timeout=timeout,
             on_progress=on_progress and (lambda progress, n=trial + 1: on_progress(n, progress)),
         )
         for trajectory in played:
             best[trajectory.task] = max(
                 trajectory, best.get(trajectory.task, trajectory), key=_merit
             )
-        failed = [trajectory for trajectory in played if not trajectory.success]
+        lost = [t for t in played if not t.success and not t.failed]
         left = [task for task in left if not best[task.id].success]
-        solved = len(played) - len(failed)
-        done.append(Trial(len(played), solved, 1.0 - len(left) / len(tasks)))
+        solved = sum(trajectory.success for trajectory in played)
+        judged = len(tasks)
+        if failed_episodes == "drop":
+            judged = sum(not trajectory.failed for trajectory in best.values())
+        solved_so_far = sum(trajectory.success for trajectory in best.values())
+        done.append(Trial(len(played), solved, solved_so_far / max(judged, 1)))
         if not left or trial == trials - 1 or method != "reflexion":
             break
+        if not lost:
+            continue
         written = reflect(
             metered,
-            failed,
-            [lessons[trajectory.task] for trajectory in failed],
+            lost,
+            [lessons[trajectory.task] for trajectory in lost],
             seed=seed,
             trial=trial,
             temperature=temperature,
             greedy=greedy,
         )
-        for trajectory, lesson in zip(failed, written, strict=True):
+        for trajectory, lesson in zip(lost, written, strict=True):
             if lesson:
                 lessons[trajectory.task].append(lesson)
-    return Prompted(summarize(list(best.values())), tuple(done), metered.usage)
+    return Prompted(summarize(list(best.values()), failed_episodes), tuple(done), metered.usage)
 
 
-def _merit(trajectory: Trajectory) -> tuple[bool, float]:
-    return trajectory.success, trajectory.score or 0.0
+def _merit(trajectory: Trajectory) -> tuple[bool, bool, float]:
+    return trajectory.success, not trajectory.failed, trajectory.score or 0.0
 
 
 def _joined(*paragraphs: str) -> str:

@@ -170,7 +170,7 @@ def test_tokens_of_a_model_that_runs_here_are_those_it_read_and_wrote():
             return self
 
         def respond(self, rows, prompts):
-            return [Response(acts("push"), (1, 2, 3), (4, 5)) for _ in rows]
+            return [Response(acts("push"), (1, 2, 3), response_ids=(4, 5)) for _ in rows]
 
     came = prompt("zero-shot", Counting(), Doors, doors("open"), seed=0)
     assert came.usage == Usage(2, 6, 4)

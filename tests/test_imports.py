@@ -38,6 +38,7 @@ MAY_IMPORT = {
         "adapters",
         "cold_start",
         "credit",
+        "proxmo",
         "files",
         "training",
         "evaluation",

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, arg, create_mutex_group
 
-from proxmo import __version__
+import proxmo
 from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
 from proxmo.config import BUILTIN, FailedEpisodes, PolicyConfig, SftConfig
@@ -150,7 +150,7 @@ def main(arguments: Sequence[str]) -> None:
         )
     # Written first: whatever goes wrong on the terminal, the result is there.
     if options.out is not None:
-        record = {"proxmo": __version__, **settings, **prompted.to_dict()}
+        record = {"proxmo": proxmo.__version__, **settings, **prompted.to_dict()}
         options.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         if journal is not None:
             journal.remove()

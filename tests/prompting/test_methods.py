@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from proxmo.envs import registry
 from proxmo.envs.base import Task
+from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError
 from proxmo.evaluation.prompting.examples import Example, Turn, few_shot, load_examples, shown
 from proxmo.evaluation.prompting.reflection import reflection_prompt, told_lessons
@@ -241,12 +243,13 @@ def test_examples_are_read_back_as_they_are_to_be_answered(env):
         ('[[examples]]\ngoal = "g"\ngaol = "g"', "examples.0"),
     ],
 )
-def test_a_file_that_holds_no_examples_is_refused(tmp_path, text, named):
+def test_a_file_that_holds_no_examples_is_refused(tmp_path, monkeypatch, text, named):
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(InputError, match=named):
         load_examples("alfworld", path)
     with pytest.raises(InputError, match=r"nowhere.toml does not exist"):
         load_examples("alfworld", tmp_path / "nowhere.toml")
-    with pytest.raises(InputError, match="no examples for environment 'mine:SPEC'"):
-        load_examples("mine:SPEC")
+    monkeypatch.setitem(registry._SPECS, "mine", EnvSpec("mine", env="a:B", tasks="a:c"))
+    with pytest.raises(InputError, match="no examples for environment 'mine'"):
+        load_examples("mine")

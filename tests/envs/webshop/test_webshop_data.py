@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import multiprocessing
+import os
 import pickle
 import random
 import shutil
@@ -309,6 +310,18 @@ def test_a_failed_build_leaves_nothing(files: Files):
     with pytest.raises(InputError):
         files.load(CUT[:-1])
     assert list((files.folder / "cache").iterdir()) == []
+
+
+def test_what_a_build_that_was_killed_left_is_swept_and_one_that_goes_on_is_not(files: Files):
+    cache = files.folder / "cache"
+    left, going = cache / ".unfinished-1-2-old", cache / ".unfinished-3-4-new"
+    for folder in (left, going):
+        folder.mkdir(parents=True)
+        (folder / "products.bin").write_bytes(b"x")
+    os.utime(left, (1, 1))
+    files.load()
+    assert not left.exists()
+    assert going.exists()
 
 
 def test_a_catalog_is_built_once_until_a_file_changes(files: Files):

@@ -202,6 +202,7 @@ def _open(folder: Path) -> Catalog:
 def _built(folder: Path, **arguments: Any) -> Catalog:
     """The catalog in `folder`, built first where it is not there yet."""
     if not kept.is_built(folder):
+        kept.sweep(folder.parent)
         try:
             with whole(folder, keep=True) as unfinished:
                 unfinished.mkdir()

@@ -27,8 +27,8 @@ from verl.trainer import ppo
 from verl.trainer.ppo.v1.trainer_base import get_trainer_cls
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
+from proxmo.adapters.columns import COLUMN, row_column
 from proxmo.adapters.tasks import make_env, place_tasks
-from proxmo.adapters.verl.columns import COLUMN, row_column
 from proxmo.episodes.play import rollout
 from proxmo.policies.scripted import ScriptedPolicy
 from proxmo.prompts import Prompter

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import proxmo
 from proxmo import cli
 from proxmo.adapters import versions
 from proxmo.commands import doctor
@@ -27,6 +28,15 @@ def test_a_framework_that_is_not_installed_is_named_with_its_extra(monkeypatch, 
     told = capsys.readouterr()
     assert "not installed; pip install 'proxmo[skyrl]'" in told.out
     assert "the skyrl adapter is not ready: skyrl" in told.err
+
+
+def test_a_tree_that_is_not_installed_is_examined_too(monkeypatch, capsys):
+    installed(monkeypatch)
+    monkeypatch.delattr(proxmo, "__version__", raising=False)
+    assert cli.main(["doctor", "verl"]) == 1
+    told = capsys.readouterr()
+    assert "proxmo " in told.out
+    assert "not installed; pip install 'proxmo[verl]'" in told.out
 
 
 def test_an_unknown_version_is_bad_unless_the_user_wants_it(monkeypatch):

@@ -19,13 +19,14 @@ from toy_env import COLOURS, Script, register_toy
 
 import proxmo
 from proxmo import cli
+from proxmo.adapters.columns import COLUMN, row_column
 from proxmo.adapters.failures import credit_survivors
-from proxmo.adapters.skyrl.columns import COLUMN, collect_turns, row_column
-from proxmo.adapters.skyrl.data import task_rows
+from proxmo.adapters.skyrl.columns import collect_turns
+from proxmo.adapters.skyrl.data import skyrl_rows
 from proxmo.adapters.skyrl.environment import register_environment
-from proxmo.adapters.skyrl.trainer import ProxMOGenerator, ProxMOTrainer, check_config
+from proxmo.adapters.skyrl.trainer import ProxMOGenerator, ProxMOSkyRLTrainer, check_config
 from proxmo.adapters.tasks import place_tasks
-from proxmo.errors import InputError, ProxmoError
+from proxmo.errors import InputError, ProxmoError, ProxmoWarning
 from proxmo.types import Step
 
 register_toy()
@@ -95,7 +96,7 @@ def generate(cfg, tokenizer, rows, actions):
 
 def trainer_of(cfg, tokenizer, ranks=1, credit=None):
     """The trainer without what needs GPUs: workers, engines, data loader."""
-    trainer = ProxMOTrainer.__new__(ProxMOTrainer)
+    trainer = ProxMOSkyRLTrainer.__new__(ProxMOSkyRLTrainer)
     trainer.cfg, trainer.tokenizer, trainer.all_metrics = cfg, tokenizer, {}
     trainer.credit, trainer._steps = credit or proxmo.ProxMO(), None
     trainer.dispatch = SimpleNamespace(get_lcm_dp_size=lambda: ranks)
@@ -104,7 +105,7 @@ def trainer_of(cfg, tokenizer, ranks=1, credit=None):
 
 def played(split="train", actions=(*COLOURS, "nonsense"), ranks=1, credit=None, count=2):
     cfg, tokenizer = config(), byte_tokenizer()
-    rows = task_rows(place_tasks("colours", split, count=count), style="compact", max_steps=3)
+    rows = skyrl_rows(place_tasks("colours", split, count=count), style="compact", max_steps=3)
     output, uids = generate(cfg, tokenizer, rows, list(actions))
     trainer = trainer_of(cfg, tokenizer, ranks, credit)
     output, uids = trainer.postprocess_generator_output(output, uids)
@@ -168,7 +169,7 @@ def test_what_an_environment_that_broke_did_is_not_the_policys(caplog):
     places = [
         place_tasks("colours", split, count=1)[0] for split in ("train", "breaking", "broken")
     ]
-    rows = task_rows(places, style="compact", max_steps=3)
+    rows = skyrl_rows(places, style="compact", max_steps=3)
     output, uids = generate(cfg, tokenizer, rows, [*COLOURS, "nonsense"])
     trainer = trainer_of(cfg, tokenizer)
     output, uids = trainer.postprocess_generator_output(output, uids)
@@ -216,7 +217,7 @@ def test_a_batch_in_which_every_environment_breaks_stops_training():
 
 def test_a_conversation_that_grows_too_long_is_credited_as_far_as_it_came():
     cfg, tokenizer = config("generator.max_input_length=60"), byte_tokenizer()
-    rows = task_rows(place_tasks("colours", "train", count=2), style="compact", max_steps=3)
+    rows = skyrl_rows(place_tasks("colours", "train", count=2), style="compact", max_steps=3)
     output, uids = generate(cfg, tokenizer, rows, ["nonsense"])
     assert 8 <= len(uids) < 24
     trainer_of(cfg, tokenizer).postprocess_generator_output(output, uids)
@@ -235,6 +236,11 @@ def test_a_wrong_configuration_is_refused(override, message):
         check_config(config(override))
 
 
+def test_groups_of_one_are_warned_of():
+    with pytest.warns(ProxmoWarning, match="n_samples_per_prompt is 1"):
+        check_config(config("generator.n_samples_per_prompt=1"))
+
+
 def test_rows_of_another_environment_are_refused():
     trainer = trainer_of(config(), byte_tokenizer())
     with pytest.raises(InputError, match="env_class=proxmo"):
@@ -248,7 +254,7 @@ def test_dynamic_sampling_is_refused():
 
 def test_an_episode_whose_first_prompt_is_too_long_is_not_lost_without_a_word():
     cfg, tokenizer = config("generator.max_input_length=20"), byte_tokenizer()
-    rows = task_rows(place_tasks("colours", "train", count=1), style="compact", max_steps=3)
+    rows = skyrl_rows(place_tasks("colours", "train", count=1), style="compact", max_steps=3)
     with pytest.raises(InputError, match=r"longer than generator\.max_input_length"):
         generate(cfg, tokenizer, rows, list(COLOURS))
 
@@ -272,7 +278,7 @@ def test_the_doctor_finds_all_well(capsys):
 @pytest.mark.parametrize("name", ["alfworld", "webshop"])
 def test_the_environments_of_proxmo_are_played(name):
     cfg, tokenizer = config("generator.max_input_length=100000"), byte_tokenizer()
-    rows = task_rows(place_tasks(name, "train", count=1), max_steps=2)
+    rows = skyrl_rows(place_tasks(name, "train", count=1), max_steps=2)
     output, uids = generate(cfg, tokenizer, rows, ["<action>look</action>"])
     assert len(uids) == 4 * 2
     columns = [metrics[COLUMN] for metrics in output["env_metrics"]]

@@ -18,8 +18,8 @@ from verl_run import cpu_overrides, credit, play, sample, trainer_of, verl_confi
 import proxmo
 from proxmo import cli
 from proxmo.adapters.tasks import place_tasks
-from proxmo.adapters.verl.data import task_rows
-from proxmo.errors import InputError, ProxmoError
+from proxmo.adapters.verl.data import verl_rows
+from proxmo.errors import InputError, ProxmoError, ProxmoWarning
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_rows_come_back_credited_as_by_hand(queue, model, method):
     overrides = [*SETTINGS, f"+proxmo.method={method}", "actor_rollout_ref.rollout.n=13"]
     config = verl_config(*cpu_overrides(model), *overrides)
     worker = play(
-        config, [*COLOURS, "nonsense"], task_rows(place_tasks("colours", "train", count=2)), n=4
+        config, [*COLOURS, "nonsense"], verl_rows(place_tasks("colours", "train", count=2)), n=4
     )
     trainer = trainer_of(config, worker.tokenizer)
     batch = sample(trainer, groups=2)
@@ -122,7 +122,7 @@ def test_rows_come_back_credited_as_by_hand(queue, model, method):
 
 def test_a_row_holds_the_window_prompt_and_the_sampled_tokens(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS))
-    worker = play(config, ["nonsense"], task_rows(place_tasks("colours", "train", count=1)), n=1)
+    worker = play(config, ["nonsense"], verl_rows(place_tasks("colours", "train", count=1)), n=1)
     batch = sample(trainer_of(config, worker.tokenizer), groups=1)
     assert [key.rsplit("_", 1)[1] for key in batch.keys] == ["0", "1", "2"]
     prompts, responses, mask, rewards = fetched(
@@ -140,7 +140,7 @@ def test_a_row_holds_the_window_prompt_and_the_sampled_tokens(queue, model):
 def test_the_environments_of_proxmo_are_played(queue, model, name):
     overrides = ["+proxmo.max_steps=2", "data.max_prompt_length=100000"]
     config = verl_config(*cpu_overrides(model, *overrides))
-    worker = play(config, ["look"], task_rows(place_tasks(name, "train", count=1)))
+    worker = play(config, ["look"], verl_rows(place_tasks(name, "train", count=1)))
     trainer = trainer_of(config, worker.tokenizer)
     batch = sample(trainer, groups=1)
     assert len(batch) == 4 * 2
@@ -154,7 +154,7 @@ def test_the_environments_of_proxmo_are_played(queue, model, name):
 def test_what_an_environment_that_broke_did_is_not_the_policys(queue, model, caplog):
     config = verl_config(*cpu_overrides(model), *SETTINGS)
     splits = ("broken", "breaking", "train")
-    rows = task_rows([place for s in splits for place in place_tasks("colours", s, count=1)])
+    rows = verl_rows([place for s in splits for place in place_tasks("colours", s, count=1)])
     worker = play(config, [*COLOURS, "nonsense"], rows)
     trainer = trainer_of(config, worker.tokenizer)
     batch = sample(trainer, groups=3)
@@ -180,7 +180,7 @@ def test_what_an_environment_that_broke_did_is_not_the_policys(queue, model, cap
 
 def test_a_batch_in_which_every_environment_breaks_stops_training(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS))
-    worker = play(config, COLOURS, task_rows(place_tasks("colours", "broken", count=1)))
+    worker = play(config, COLOURS, verl_rows(place_tasks("colours", "broken", count=1)))
     trainer = trainer_of(config, worker.tokenizer)
     batch = sample(trainer, groups=1)
     with pytest.raises(ProxmoError, match=r"every episode .* OSError: no such room"):
@@ -190,7 +190,7 @@ def test_a_batch_in_which_every_environment_breaks_stops_training(queue, model):
 
 def test_a_prompt_too_long_ends_the_episode(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS, "data.max_prompt_length=60"))
-    worker = play(config, ["nonsense"], task_rows(place_tasks("colours", "train", count=1)), n=1)
+    worker = play(config, ["nonsense"], verl_rows(place_tasks("colours", "train", count=1)), n=1)
     batch = sample(trainer_of(config, worker.tokenizer), groups=1)
     (prompts,) = fetched(batch, "prompts")
     assert 0 < len(batch) < 3
@@ -200,7 +200,7 @@ def test_a_prompt_too_long_ends_the_episode(queue, model):
 
 def test_the_members_of_a_group_start_alike(queue, model):
     config = verl_config(*cpu_overrides(model, *SETTINGS))
-    worker = play(config, COLOURS, task_rows(place_tasks("colours", "train", count=2)))
+    worker = play(config, COLOURS, verl_rows(place_tasks("colours", "train", count=2)))
     batch = sample(trainer_of(config, worker.tokenizer), groups=2)
     (extra,) = fetched(batch, "extra_fields")
     starts = {}
@@ -226,6 +226,12 @@ def test_the_members_of_a_group_start_alike(queue, model):
 def test_a_wrong_configuration_is_refused_before_a_gpu_is_taken(model, override, message):
     with pytest.raises(InputError, match=message):
         trainer_of(verl_config(*cpu_overrides(model, override)), None)
+
+
+def test_groups_of_one_are_warned_of(model):
+    config = verl_config(*cpu_overrides(model, "actor_rollout_ref.rollout.n=1"))
+    with pytest.warns(ProxmoWarning, match=r"rollout\.n is 1"):
+        trainer_of(config, None)
 
 
 def test_the_estimator_under_another_trainer_says_what_is_missing():

@@ -1,13 +1,16 @@
 """Rows to credit and settings, which need no verl."""
 
+from dataclasses import dataclass
+
 import pyarrow.parquet
 import pytest
 from toy_env import register_toy
 
 import proxmo
+from proxmo.adapters.columns import COLUMN, row_column
 from proxmo.adapters.tasks import place_tasks, task_at
 from proxmo.adapters.verl import data
-from proxmo.adapters.verl.columns import COLUMN, credit_rows, row_column
+from proxmo.adapters.verl.columns import credit_rows
 from proxmo.adapters.verl.settings import read_settings
 from proxmo.envs.alfworld.generator import generate, write_games
 from proxmo.errors import InputError
@@ -58,6 +61,30 @@ def test_settings_are_the_papers_unless_told_otherwise():
     assert (settings.style, settings.history) == ("think", 2)
     given = {"method": "gigpo", "credit": {"gamma": 0.9}, "max_steps": 15}
     assert read_settings({"proxmo": given}).estimator == proxmo.GiGPO(gamma=0.9)
+
+
+@dataclass(frozen=True)
+class Twice:
+    """A method with options that nothing of proxmo has heard of."""
+
+    factor: float = 2.0
+    names: tuple[str, ...] = ()
+
+    def __call__(self, steps):
+        scaled = self.factor * steps.reward
+        return proxmo.Credit(scaled, scaled, 0 * scaled)
+
+
+def test_a_new_method_with_new_options_needs_no_line_of_an_adapter(monkeypatch):
+    monkeypatch.setitem(proxmo.CREDIT, "twice", Twice)
+    given = {"method": "twice", "credit": {"factor": 3.0, "names": ("a",)}}
+    estimator = read_settings({"proxmo": given}).estimator
+    assert estimator == Twice(3.0, ["a"])  # type: ignore[arg-type]
+    rows = {name: ROWS[name] for name in ("a_0_0", "a_0_1", "a_1_0")}
+    credited = credit_rows(estimator, list(rows), [{}] * 3, list(rows.values()))
+    assert credited.advantages.tolist() == [0.0, 30.0, 0.0]
+    with pytest.raises(InputError, match="no option 'gamma'"):
+        read_settings({"proxmo": {"method": "twice", "credit": {"gamma": 1.0}}})
 
 
 @pytest.mark.parametrize(

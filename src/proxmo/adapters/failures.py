@@ -18,7 +18,7 @@ from proxmo.credit import Credit, Estimator, Steps
 from proxmo.errors import ProxmoError
 from proxmo.text import shown
 
-LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 ERRORS = "rollout/errors"
 """Metric: how many episodes of the batch ended in an error of their environment."""
@@ -72,7 +72,7 @@ def _check_failures(failed: Mapping[Any, str], episodes: int, tell: bool) -> Non
             f"every episode of the batch ended in an error of its environment; the first, {first}"
         )
     if tell:
-        LOG.warning(
+        _LOG.warning(
             "%d of %d episodes ended in an error of their environment and are left out; the "
             "first, %s",
             *(len(failed), episodes, first),

@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
 
+import proxmo
 from proxmo.adapters.versions import TESTED, is_allowed, is_tested
 from proxmo.errors import ProxmoError
+from proxmo.text import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _import(module: str) -> Finding:
 
 
 def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"{type(error).__name__}: {error}".strip().partition("\n")[0]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -121,10 +123,11 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("framework", choices=FRAMEWORKS, help="which framework's adapter")
     name = parser.parse_args(arguments).framework
-    print(f"python {sys.version.split()[0]}, proxmo {metadata.version('proxmo')}")
+    print(f"python {sys.version.split()[0]}, proxmo {proxmo.__version__}")
     findings = examine(FRAMEWORKS[name])
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
-        print(f"{'ok ' if finding.good else 'BAD'} {finding.name:<{width}}  {finding.detail}")
+        line = f"{'ok ' if finding.good else 'BAD'} {finding.name:<{width}}  {finding.detail}"
+        print(shown(line))
     if bad := [finding.name for finding in findings if not finding.good]:
         raise ProxmoError(f"the {name} adapter is not ready: {', '.join(bad)}")

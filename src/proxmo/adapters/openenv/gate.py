@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from proxmo.text import shown
 
-LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 MESSAGE_BYTES = 1 << 20
 """Longest message of a client, over HTTP and over a WebSocket."""
@@ -27,9 +27,9 @@ REQUEST_SECONDS = 30.0
 """What a client has to send a request whole."""
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -73,7 +73,7 @@ class Gate:
             await self.app(scope, receive, send)
         except Exception as error:  # one connection's trouble is not the server's
             _say(scope, f"broke off: {type(error).__name__}: {error}")
-            LOG.debug("the whole of it", exc_info=True)
+            _LOG.debug("the whole of it", exc_info=True)
 
     def _check_visitor(self, headers: dict[str, str]) -> None:
         """Refuse a request to a name that is not the server's, and one from a strange page.
@@ -96,7 +96,7 @@ class Gate:
     def _patient(self, scope: Scope, receive: Receive) -> Receive:
         """`receive`, for which a client that is silent for too long has gone."""
 
-        async def next_message() -> Message:
+        async def next_message() -> Event:
             try:
                 return await asyncio.wait_for(receive(), self.session_timeout)
             except TimeoutError:
@@ -129,9 +129,9 @@ async def _read(scope: Scope, receive: Receive) -> Receive:
     if body and kind != "application/json":
         # What a page may send to a stranger without asking first is never JSON by name.
         raise RefusedError(415, f"its content is {kind!r}; send application/json")
-    whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+    whole: list[Event] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
-    async def once() -> Message:
+    async def once() -> Event:
         return whole.pop() if whole else await receive()
 
     return once
@@ -154,7 +154,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, error: RefusedErro
 
 def _say(scope: Scope, what: str) -> None:
     client = scope.get("client") or ("somebody",)
-    LOG.warning("%s", shown(f"{client[0]} {scope['path'][:100]}: {what[:500]}"))
+    _LOG.warning("%s", shown(f"{client[0]} {scope['path'][:100]}: {what[:500]}"))
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -12,22 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from proxmo.adapters.columns import COLUMN
 from proxmo.errors import InputError
-from proxmo.types import Step
-
-COLUMN = "proxmo"
-"""Key in a row's `env_metrics`; SkyRL's averages leave out what is no number."""
-
-
-def row_column(step: Step, success: bool, error: str | None = None) -> dict[str, Any]:
-    """What the row of `step` carries; `error` is what the episode's environment raised."""
-    return {
-        "observation": step.observation,
-        "reward": step.reward,
-        "success": success,
-        "valid": step.valid,
-        "error": error,
-    }
 
 
 @dataclass(frozen=True, slots=True)

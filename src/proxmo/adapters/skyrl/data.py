@@ -1,6 +1,6 @@
 """The parquet file of tasks that SkyRL's data loader wants.
 
-python -m proxmo.adapters.skyrl.data --env alfworld --split train --out train.parquet
+python -m proxmo.adapters.skyrl.data --env ENV --split train --out train.parquet
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from proxmo.errors import ProxmoError
 from proxmo.prompts import PromptStyle
 
 
-def task_rows(
+def skyrl_rows(
     places: Sequence[tuple[Any, dict[str, Any]]],
     *,
     style: PromptStyle = "think",
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--episode-seed", type=int, default=0, help="of environments (default 0)")
     given = parser.parse_args(arguments)
     try:
-        rows = task_rows(
+        rows = skyrl_rows(
             place_given(given),
             style=given.style,
             max_steps=given.max_steps,

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from proxmo.adapters.columns import COLUMN, row_column, warn_of_groups_of_one
 from proxmo.adapters.failures import credit_survivors
-from proxmo.adapters.skyrl.columns import COLUMN, Turns, collect_turns, row_column
+from proxmo.adapters.skyrl.columns import Turns, collect_turns
 from proxmo.adapters.skyrl.environment import EPISODE, register_environment
 from proxmo.credit import Credit, Estimator, ProxMO
 from proxmo.errors import InputError
@@ -45,7 +46,7 @@ class ProxMOGenerator(SkyRLGymGenerator):
         return agent_loop_output
 
 
-class ProxMOTrainer(RayPPOTrainer):
+class ProxMOSkyRLTrainer(RayPPOTrainer):
     """SkyRL's trainer with credit for every turn, not only for the last."""
 
     def __init__(self, cfg: Any, *args: Any, credit: Estimator | None = None, **kwargs: Any):
@@ -126,9 +127,9 @@ class ProxMOExp(BasePPOExp):
             policy_model_name=resolve_policy_model_name(cfg),
         )
 
-    def get_trainer(self, *args: Any, **kwargs: Any) -> ProxMOTrainer:
+    def get_trainer(self, *args: Any, **kwargs: Any) -> ProxMOSkyRLTrainer:
         """The trainer that credits every turn."""
-        return ProxMOTrainer(*args, credit=self.credit, **kwargs)
+        return ProxMOSkyRLTrainer(*args, credit=self.credit, **kwargs)
 
 
 def check_config(cfg: Any) -> None:
@@ -149,3 +150,4 @@ def check_config(cfg: Any) -> None:
             raise InputError(
                 f"{name} is {value}; credit by turns needs {name}={str(needed).lower()}"
             )
+    warn_of_groups_of_one("generator.n_samples_per_prompt", cfg.generator.n_samples_per_prompt)

@@ -31,7 +31,7 @@ from proxmo.adapters.trl.grouping import (
 from proxmo.adapters.trl.tasks import Environment, Tasks, resolve, task_dataset
 from proxmo.credit import Estimator, make
 from proxmo.episodes.play import rollout
-from proxmo.errors import InputError
+from proxmo.errors import InputError, ProxmoWarning
 from proxmo.policies.chat import ChatFormat
 from proxmo.prompts import Prompter, PromptStyle
 from proxmo.types import Trajectory
@@ -105,6 +105,7 @@ class ProxMOTrainer(GRPOTrainer):
                 f"multi_objective_aggregation is {args.multi_objective_aggregation!r}; credit "
                 "works on the weighted sum of rewards: use 'sum_then_normalize'"
             )
+        _warn_of_room(args.max_completion_length, max_response_tokens, max_turns)
         self._credit: Estimator = _estimator(credit, args)
         self._make_env, self._tasks = resolve(environment, tasks, max_turns, args.seed)
         self._eval_tasks = eval_tasks
@@ -313,6 +314,20 @@ def _estimator(credit: str | Estimator, args: GRPOConfig) -> Estimator:
     if not callable(credit):
         raise InputError(f"credit is {credit!r}; give a name of proxmo.CREDIT or an estimator")
     return credit
+
+
+def _warn_of_room(conversation: int | None, response: int, turns: int | None) -> None:
+    """Say before anything is loaded that episodes of many turns have room for one."""
+    if conversation is None or turns == 1 or conversation >= 2 * response:
+        return
+    warnings.warn(
+        f"max_completion_length is {conversation}, the tokens of a whole conversation after its "
+        f"first prompt, and a turn may have max_response_tokens={response}: an episode has room "
+        f"for one turn only. Give GRPOConfig a larger one, such as {16 * response}, or shorter "
+        "turns",
+        ProxmoWarning,
+        stacklevel=3,  # whoever made the trainer
+    )
 
 
 def _listed(reward_funcs: Any) -> list[Any]:

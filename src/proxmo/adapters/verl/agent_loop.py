@@ -17,8 +17,8 @@ from verl.experimental.agent_loop.agent_loop import (
 )
 from verl.workers.rollout.replica import TokenOutput
 
+from proxmo.adapters.columns import COLUMN, row_column
 from proxmo.adapters.tasks import make_env, task_at
-from proxmo.adapters.verl.columns import COLUMN, row_column
 from proxmo.adapters.verl.settings import read_settings
 from proxmo.episodes.play import rollout
 from proxmo.policies.base import Response

@@ -14,24 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from proxmo.adapters.columns import COLUMN
 from proxmo.adapters.failures import credit_survivors
 from proxmo.credit import Credit, Estimator
 from proxmo.errors import InputError
-from proxmo.types import Step
-
-COLUMN = "proxmo"
-"""Key in a row's `extra_fields`."""
-
-
-def row_column(step: Step, success: bool, error: str | None = None) -> dict[str, Any]:
-    """What the row of `step` carries; `error` is what the episode's environment raised."""
-    return {
-        "observation": step.observation,
-        "reward": step.reward,
-        "success": success,
-        "valid": step.valid,
-        "error": error,
-    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

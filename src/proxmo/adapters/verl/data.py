@@ -1,6 +1,6 @@
 """The parquet file of tasks that verl's data loader wants.
 
-    python -m proxmo.adapters.verl.data --env alfworld --split train --out train.parquet
+    python -m proxmo.adapters.verl.data --env ENV --split train --out train.parquet
 
 A row names a task by environment, split and number, and says that the agent loop `proxmo`
 plays it. The prompt in it is shown in logs; the agent loop writes its own at every turn.
@@ -16,7 +16,7 @@ from proxmo.adapters.tasks import add_task_options, place_given, write_rows
 from proxmo.errors import ProxmoError
 
 
-def task_rows(places: Sequence[tuple[Any, dict[str, Any]]]) -> list[dict[str, Any]]:
+def verl_rows(places: Sequence[tuple[Any, dict[str, Any]]]) -> list[dict[str, Any]]:
     """A row per task of `proxmo.adapters.tasks.place_tasks`.
 
     `data_source` holds the task type: verl reports validation by it.
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_task_options(parser)
     given = parser.parse_args(arguments)
     try:
-        rows = task_rows(place_given(given))
+        rows = verl_rows(place_given(given))
     except ProxmoError as error:
         parser.error(str(error))
     write_rows(rows, given.out)

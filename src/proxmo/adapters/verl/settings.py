@@ -6,7 +6,7 @@ verl's `algorithm` section refuses keys that it does not know, hence the key of 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -73,8 +73,13 @@ def read_settings(config: Mapping[str, Any]) -> VerlSettings:
 
 
 def _plain(section: Any) -> dict[str, Any]:
-    """OmegaConf's mappings as dicts, all the way down."""
-    return {
-        key: _plain(value) if isinstance(value, Mapping) or hasattr(value, "items") else value
-        for key, value in section.items()
-    }
+    """OmegaConf's mappings and lists as Python's own, all the way down."""
+    return {key: _plain_value(value) for key, value in section.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Mapping) or hasattr(value, "items"):
+        return _plain(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain_value(one) for one in value]
+    return value

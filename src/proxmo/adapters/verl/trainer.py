@@ -15,6 +15,7 @@ from verl.trainer.ppo.core_algos import register_adv_est
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
+from proxmo.adapters.columns import warn_of_groups_of_one
 from proxmo.adapters.verl.columns import credit_rows
 from proxmo.adapters.verl.settings import read_settings
 from proxmo.errors import InputError
@@ -65,6 +66,7 @@ class ProxMOTrainerSync(PPOTrainerSync):
                 "algorithm.use_kl_in_reward=True would change the rewards of tokens, which credit "
                 "by turns does not see; use actor_rollout_ref.actor.use_kl_loss=True"
             )
+        warn_of_groups_of_one("actor_rollout_ref.rollout.n", config.actor_rollout_ref.rollout.n)
         super().__init__(config)
 
     def _build_replay_buffer(self) -> Any:

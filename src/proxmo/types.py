@@ -38,6 +38,8 @@ class Step:
     """Sampled tokens, end-of-turn token included; empty when no token was sampled."""
     logprobs: tuple[float, ...] = ()
     """Log-probability of each response token under the policy that sampled it."""
+    cut: bool = False
+    """Whether the prompt left out turns, the list of actions or guidance for want of room."""
 
 
 @dataclass(frozen=True, slots=True)

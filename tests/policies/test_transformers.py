@@ -1,5 +1,6 @@
 """The language-model policy: cached generation agrees with plain forward passes."""
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +19,9 @@ from transformers import (
 
 from proxmo.config import PolicyConfig
 from proxmo.envs import registry
-from proxmo.errors import InputError
+from proxmo.envs.base import Task
+from proxmo.episodes.play import rollout
+from proxmo.errors import InputError, ProxmoWarning
 from proxmo.evaluation.prompting.examples import Example, Turn
 from proxmo.evaluation.prompting.trials import prompt
 from proxmo.evaluation.tasks import sample_tasks
@@ -83,10 +86,49 @@ def test_greedy_takes_the_most_likely_token():
     assert response.response_ids == (int(logits.argmax()),)
 
 
-def test_long_window_prompts_lose_their_start():
-    policy = tiny_policy("window", max_prompt_tokens=10)
-    response = policy.open(generators(1), temperature=1.0, greedy=True).respond([0], [TEXTS[0]])[0]
-    assert list(response.prompt_ids) == policy.chat.opening(TEXTS[0])[-10:]
+def test_a_window_that_is_too_long_is_not_answered_and_the_others_are():
+    policy = tiny_policy("window", max_prompt_tokens=20)
+    dialogue = policy.open(generators(4), temperature=1.0, greedy=True)
+    responses = dialogue.respond([0, 1, 2, 3], [TEXTS[0] * 3, "go", "x" * 10**7, "go"])
+    assert [response.stop == "full" for response in responses] == [True, False, True, False]
+    assert list(responses[1].prompt_ids) == policy.chat.opening("go")
+    assert [policy.fits(text) for text in (TEXTS[0] * 3, "go", "x" * 10**7)] == [False, True, False]
+
+
+def test_a_turn_that_is_much_too_long_ends_a_conversation_unread():
+    policy = tiny_policy("conversation")
+    dialogue = policy.open(generators(2), temperature=1.0, greedy=False)
+    began = time.process_time()
+    full, other = dialogue.respond([0, 1], ["a mug " * 10**6, "go"])
+    assert (full.stop, other.stop == "full") == ("full", False)
+    assert time.process_time() - began < 5.0
+
+
+class Corridor:
+    """Tells a room a turn, four in all."""
+
+    def reset(self, *, seed=None, options=None):
+        self.turn = 0
+        return "room 0", {"success": False}
+
+    def step(self, action):
+        self.turn += 1
+        return f"room {self.turn}", 0.0, False, self.turn == 4, {"success": False}
+
+    def close(self):
+        pass
+
+
+def test_a_rollout_leaves_out_the_oldest_turns_and_says_so():
+    policy = tiny_policy("window", max_prompt_tokens=40)
+    policy.prompter = Prompter("compact", history=9)
+    with pytest.warns(ProxmoWarning, match="oldest turns were left out"):
+        [played] = rollout(policy, Corridor, [Task("t", "", {})], group_size=1, seed=0)
+    assert [step.cut for step in played.steps] == [False, *[step.cut for step in played.steps[1:]]]
+    assert any(step.cut for step in played.steps)
+    for turn, step in enumerate(played.steps):
+        assert step.prompt.endswith(f"room {turn}")
+        assert len(step.prompt_ids) <= 40
 
 
 def test_a_conversation_that_is_full_says_so_and_leaves_the_others_alone():

@@ -134,6 +134,7 @@ class LiveEpisode:
                 prompt_ids=response.prompt_ids,
                 response_ids=response.response_ids,
                 logprobs=response.logprobs,
+                cut=response.cut,
             )
         )
 

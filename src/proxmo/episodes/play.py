@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from proxmo.envs.base import Task
 from proxmo.episodes.episode import LiveEpisode
-from proxmo.policies.base import Dialogue, Policy, Response
+from proxmo.errors import ProxmoWarning
+from proxmo.policies.base import Dialogue, Policy, Response, fits
+from proxmo.prompts import Prompt
 from proxmo.types import Trajectory
 
 
@@ -76,7 +79,9 @@ def rollout(
             episode.begin_close()
         for episode in episodes:
             episode.closed()
-    return [episode.record(policy.context) for episode in episodes]
+    trajectories = [episode.record(policy.context) for episode in episodes]
+    _warn_of_cuts(trajectories)
+    return trajectories
 
 
 def _play(
@@ -92,9 +97,10 @@ def _play(
     for episode in episodes:
         episode.started()
     while prompts := _prompts(policy, episodes):
-        responses = dialogue.respond(list(prompts), list(prompts.values()))
+        texts = [prompt.text for prompt in prompts.values()]
+        responses = dialogue.respond(list(prompts), texts)
         turns = [
-            (episodes[row], prompt, response)
+            (episodes[row], prompt.text, replace(response, cut=prompt.cut))
             for (row, prompt), response in zip(prompts.items(), responses, strict=True)
         ]
         _act(policy, turns)
@@ -103,7 +109,7 @@ def _play(
             on_progress(_progress(episodes, tokens, time.perf_counter() - began))
 
 
-def _prompts(policy: Policy, episodes: Sequence[LiveEpisode]) -> dict[int, str]:
+def _prompts(policy: Policy, episodes: Sequence[LiveEpisode]) -> dict[int, Prompt]:
     """The prompts of the live episodes, by row.
 
     An environment's codec takes part in writing them; where it fails the episode ends.
@@ -146,14 +152,30 @@ def _progress(episodes: Sequence[LiveEpisode], tokens: int, seconds: float) -> R
     )
 
 
-def _prompt(policy: Policy, episode: LiveEpisode) -> str:
+def _prompt(policy: Policy, episode: LiveEpisode) -> Prompt:
     observation, actions = episode.observation, episode.actions
     if policy.context == "window":
         past = [(step.observation, step.action) for step in episode.steps]
-        return policy.prompter.window(episode.goal, past, observation, actions, episode.guidance)
+        return policy.prompter.fitting_window(
+            episode.goal, past, observation, actions, episode.guidance, fits(policy)
+        )
     if not episode.steps:
-        return policy.prompter.opening(episode.goal, observation, actions, episode.guidance)
-    return policy.prompter.following(observation, actions)
+        return policy.prompter.fitting_opening(
+            episode.goal, observation, actions, episode.guidance, fits(policy)
+        )
+    return Prompt(policy.prompter.following(observation, actions))
+
+
+def _warn_of_cuts(trajectories: Sequence[Trajectory]) -> None:
+    if any(step.cut for trajectory in trajectories for step in trajectory.steps):
+        # Always the same text: Python shows it once.
+        warnings.warn(
+            "some prompts were too long: their oldest turns were left out, then the list of "
+            "actions, then examples (`Step.cut`, rollout/cut_prompts); allow longer ones with "
+            "max_prompt_tokens, or tell less history",
+            ProxmoWarning,
+            stacklevel=3,
+        )
 
 
 def task_seed(seed: int, task_id: str) -> int:

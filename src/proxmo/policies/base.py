@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -50,6 +50,8 @@ class Response:
     stop: Stop = "end"
     """`end`: the policy ended its turn; `length`: the response was cut; `full`: the
     conversation has no room for another turn, nothing was sampled."""
+    cut: bool = False
+    """Whether its prompt left something out for want of room."""
     usage: Usage | None = None
     """What the answer cost in all, where a server counts; None: the tokens above, once."""
 
@@ -76,3 +78,11 @@ class Policy(Protocol):
     ) -> Dialogue:
         """Begin `len(rngs)` episodes; each samples from its own generator only."""
         ...
+
+
+def fits(policy: Policy) -> Callable[[str], bool]:
+    """Whether a first prompt, or that of a window, fits: the policy's own `fits(prompt)`.
+
+    Where it has none, as a server whose limit nobody knows, everything does.
+    """
+    return getattr(policy, "fits", lambda prompt: True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from proxmo.policies.base import Dialogue, Policy, Response, Usage
+from proxmo.policies.base import Dialogue, Policy, Response, Usage, fits
 from proxmo.types import Context
 
 
@@ -17,6 +17,7 @@ class MeteredPolicy:
         self._policy = policy
         self.context: Context = policy.context
         self.prompter = policy.prompter
+        self.fits = fits(policy)
         self.usage = Usage()
 
     def open(

@@ -32,6 +32,7 @@ def rollout_metrics(
         "rollout/steps": len(steps) / len(sound),
         "rollout/truncated": float(np.mean([t.truncated for t in sound])),
         "rollout/invalid_actions": float(np.mean([not step.valid for step in steps])),
+        "rollout/cut_prompts": float(np.mean([step.cut for step in steps])),
         "rollout/response_tokens": float(np.mean([len(step.response_ids) for step in steps])),
         ERRORS: float(len(trajectories) - len(sound)),
     }

@@ -51,6 +51,9 @@ class Conversations(PlayedEpisodes):
         return responses
 
     def _turn(self, row: int, prompt: str) -> list[int]:
+        """Tokens of this turn's prompt; none where it is much too long and so not read."""
+        if self._policy.chat.exceeds(prompt, self._policy.settings.max_prompt_tokens):
+            return []
         last = self._last[row]
         if last is None:
             return self._policy.chat.opening(prompt)
@@ -58,6 +61,8 @@ class Conversations(PlayedEpisodes):
 
     def _room(self, row: int, ids: list[int]) -> int:
         """Tokens left for the response to this turn."""
+        if not ids:
+            return 0
         settings = self._policy.settings
         held = int(self._cache.lengths[self._live.index(row)]) + (self._last[row] is not None)
         return min(settings.max_response_tokens, settings.max_prompt_tokens - held - len(ids))

@@ -105,6 +105,11 @@ class TransformersPolicy:
         with self.model.disable_adapter():
             yield self.model
 
+    def fits(self, prompt: str) -> bool:
+        """Whether a window's prompt, or the first one of a conversation, is short enough."""
+        limit = self.settings.max_prompt_tokens - (self.context == "conversation")
+        return not self.chat.exceeds(prompt, limit) and len(self.chat.opening(prompt)) <= limit
+
     def open(
         self, rngs: Sequence[np.random.Generator], *, temperature: float, greedy: bool
     ) -> Dialogue:

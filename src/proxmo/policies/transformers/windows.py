@@ -22,14 +22,22 @@ class Windows(PlayedEpisodes):
     def respond(self, rows: Sequence[int], prompts: Sequence[str]) -> list[Response]:
         """Answer `prompts[i]` in episode `rows[i]`."""
         limit = self._policy.settings.max_prompt_tokens
-        encoded = [self._policy.chat.opening(prompt)[-limit:] for prompt in prompts]
-        responses: dict[int, Response] = {}
-        for batch in self._batches([len(ids) for ids in encoded]):
+        chat = self._policy.chat
+        responses = [Response("", stop="full") for _ in rows]
+        encoded = {
+            i: ids
+            for i, prompt in enumerate(prompts)
+            if not chat.exceeds(prompt, limit) and len(ids := chat.opening(prompt)) <= limit
+        }
+        numbers = list(encoded)
+        for group in self._batches([len(ids) for ids in encoded.values()]):
+            batch = [numbers[place] for place in group]
             rngs = [self._rngs[rows[i]] for i in batch]
             with self._policy.precision():
                 answers = self._generate([encoded[i] for i in batch], rngs)
-            responses.update(zip(batch, answers, strict=True))
-        return [responses[i] for i in range(len(rows))]
+            for i, answer in zip(batch, answers, strict=True):
+                responses[i] = answer
+        return responses
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """Numbers of the prompts in batches of like length that memory holds."""

@@ -108,6 +108,7 @@ def test_a_command_told_to_end_saves_and_says_how_to_go_on(model, tmp_path, numb
     assert saved.name == f"update_{updates(run):05d}"
 
 
+@pytest.mark.slow
 def test_a_run_that_still_lives_is_not_resumed_and_a_killed_one_is(model, tmp_path):
     run = tmp_path / "run"
     process = start("--config", settings_file(model, run, optim={"updates": 10_000}))

@@ -1,7 +1,8 @@
 """JSON files, gzipped or not, read whole or member by member.
 
 Member by member the full catalog (over a million products, several gigabytes) never stands in
-memory.
+memory. `ijson` would do it, too, at 1.05 to 1.1 times the time, but it reads a lone surrogate,
+which Python's own reader keeps, as "?": titles would not be those of the reference.
 """
 
 from __future__ import annotations

@@ -491,6 +491,27 @@ def test_grpo_gives_the_advantages_of_trl_itself_in_two_processes(processes):
 
 
 @pytest.mark.parametrize(
+    ("thinking", "opened"), [(True, "<think>\n"), (False, "<think>\n\n</think>\n\n")]
+)
+def test_variables_of_the_template_reach_it_and_thoughts_it_opens_are_known(
+    tmp_path, thinking, opened
+):
+    reader = tiny_trl.tokenizer()
+    reader.chat_template = (
+        "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + eos_token }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'assistant: <think>\n' }}"
+        "{% if not enable_thinking %}{{ '\n</think>\n\n' }}{% endif %}{% endif %}"
+    )
+    options = {"chat_template_kwargs": {"enable_thinking": thinking}}
+    trainer = tiny_trl.trainer(
+        tmp_path, options=options, processing_class=reader, prompt_style="think", **tiny_trl.PLAYED
+    )
+    assert trainer._prompter.opened == opened
+    action = trainer._prompter.parse(f"{'so</think>' * thinking}<action>look</action>")
+    assert action == ("look", True)
+
+
+@pytest.mark.parametrize(
     ("room", "response", "turns", "warned"),
     [(512, 512, None, True), (512, 256, None, False), (None, 512, None, False), (9, 9, 1, False)],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -128,6 +129,8 @@ class ProxMOTrainer(GRPOTrainer):
             )
         template_options: Any = self.chat_template_kwargs
         self._chat = ChatFormat(self._tokenizer, **template_options)
+        # A thought that the template began is judged with what it began with.
+        self._prompter = replace(self._prompter, opened=self._chat.opened)
         self._stop_at_turn_ends()
 
     def _set_signature_columns_if_needed(self) -> None:

@@ -20,16 +20,19 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from proxmo.cold_start.model import make_model, train_tokenizer
-from proxmo.cold_start.sft import Turn, demonstrate, tokenized
+from proxmo.cold_start.demonstrations import DemonstratedTurn, demonstrate
+from proxmo.cold_start.lessons import lessons_of
+from proxmo.cold_start.model import make_model
+from proxmo.cold_start.tokenizer import train_tokenizer
 from proxmo.config import PolicyConfig
 from proxmo.envs import registry
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy, load_policy
 from proxmo.policies.transformers.logprobs import response_logprobs
-from proxmo.training.rows import micro_batches, rows_of, shared
+from proxmo.training.rows import Row, micro_batches, shared
 from proxmo.training.update import MICRO_BATCH_TOKENS
 from proxmo.types import Context
 
+Episodes = list[list[DemonstratedTurn]]
 CONTEXTS: tuple[Context, ...] = ("window", "conversation")
 
 
@@ -44,7 +47,7 @@ def main() -> None:
     # An expert that stumbles plays episodes of the length that an untrained policy plays.
     episodes = demonstrate(
         spec, [tasks[i] for i in range(len(tasks))], seed=0, stumble=options.stumble
-    )
+    ).episodes
     turns = sum(map(len, episodes))
     print(f"{len(episodes)} episodes, {turns} turns\n")
     print(f"{'context':<14}{'generate':>10}{'learn':>10}{'both':>10}{'tokens learnt from':>21}")
@@ -66,7 +69,7 @@ def main() -> None:
     print(f"\nconversation / window: {ratio:.2f}")
 
 
-def _load(model: str, context: Context, episodes: list[list[Turn]]) -> TransformersPolicy:
+def _load(model: str, context: Context, episodes: Episodes) -> TransformersPolicy:
     """The model, allowed responses as long as the mean action."""
     config = PolicyConfig(model=model, context=context, prompt="compact")
     policy = load_policy(config)
@@ -75,7 +78,7 @@ def _load(model: str, context: Context, episodes: list[list[Turn]]) -> Transform
     return load_policy(dataclasses.replace(config, max_response_tokens=length))
 
 
-def _untrained(episodes: list[list[Turn]], folder: Path) -> str:
+def _untrained(episodes: Episodes, folder: Path) -> str:
     texts = [
         text for turns in episodes for turn in turns for text in (turn.observation, turn.action)
     ]
@@ -85,7 +88,7 @@ def _untrained(episodes: list[list[Turn]], folder: Path) -> str:
     return str(folder)
 
 
-def _generate(policy: TransformersPolicy, episodes: list[list[Turn]]) -> float:
+def _generate(policy: TransformersPolicy, episodes: Episodes) -> float:
     """Seconds to respond to every observation of the episodes, all episodes side by side."""
     rngs = [np.random.default_rng(number) for number in range(len(episodes))]
     began = time.perf_counter()
@@ -97,22 +100,19 @@ def _generate(policy: TransformersPolicy, episodes: list[list[Turn]]) -> float:
     return time.perf_counter() - began
 
 
-def _prompt(policy: TransformersPolicy, turns: list[Turn], step: int) -> str:
+def _prompt(policy: TransformersPolicy, turns: list[DemonstratedTurn], step: int) -> str:
     turn = turns[step]
-    if policy.context == "window":
-        past = [(earlier.observation, earlier.action) for earlier in turns[:step]]
-        return policy.prompter.window(turn.goal, past, turn.observation, ())
-    if step == 0:
-        return policy.prompter.opening(turn.goal, turn.observation, ())
-    return policy.prompter.following(turn.observation, ())
+    past = [(earlier.observation, earlier.action) for earlier in turns[:step]]
+    return policy.prompter.turn(policy.context, turn.goal, past, turn.observation, ())
 
 
-def _rows(policy: TransformersPolicy, episodes: list[list[Turn]]) -> list:
-    trajectories = [tokenized(policy, turns, str(n)) for n, turns in enumerate(episodes)]
-    return rows_of(trajectories, np.ones(sum(map(len, episodes))))
+def _rows(policy: TransformersPolicy, episodes: Episodes) -> list[Row]:
+    """Every action, a stumble or not, as if the policy had said it."""
+    lessons = lessons_of(policy, episodes, observation_weight=0.0, stumble_weight=1.0)
+    return [Row(x.tokens, x.taught, x.weights, np.zeros_like(x.weights)) for x in lessons]
 
 
-def _learn(policy: TransformersPolicy, episodes: list[list[Turn]]) -> float:
+def _learn(policy: TransformersPolicy, episodes: Episodes) -> float:
     """Seconds for loss and gradient of every action of the episodes."""
     batches = micro_batches(shared(_rows(policy, episodes)), MICRO_BATCH_TOKENS[policy.device.type])
     began = time.perf_counter()

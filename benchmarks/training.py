@@ -27,8 +27,9 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from proxmo.cold_start.model import make_model, train_tokenizer
-from proxmo.cold_start.sft import demonstrate
+from proxmo.cold_start.demonstrations import demonstrate
+from proxmo.cold_start.model import make_model
+from proxmo.cold_start.tokenizer import train_tokenizer
 from proxmo.config import OptimConfig, PolicyConfig
 from proxmo.credit import CREDIT, Steps
 from proxmo.envs import registry
@@ -120,7 +121,7 @@ def main() -> None:
 
 
 def _untrained(spec: EnvSpec, tasks: list[Task], folder: Path) -> str:
-    turns = [turn for episode in demonstrate(spec, tasks, seed=0) for turn in episode]
+    turns = [turn for episode in demonstrate(spec, tasks, seed=0).episodes for turn in episode]
     tokenizer = train_tokenizer(
         [text for turn in turns for text in (turn.observation, turn.action)]
     )

@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from trl.trainer.grpo_config import GRPOConfig
 
 from proxmo.adapters.trl import ProxMOTrainer
-from proxmo.cold_start.model import train_tokenizer
+from proxmo.cold_start.tokenizer import train_tokenizer
 from proxmo.envs.alfworld.env import AlfworldEnv
 from proxmo.envs.alfworld.tasks import load_tasks
 

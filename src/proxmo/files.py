@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from proxmo.errors import InputError, ProxmoError
@@ -16,6 +18,7 @@ from proxmo.errors import InputError, ProxmoError
 LOCK = ".lock"
 """The file that says by which process a folder is in use; see `locked`."""
 _UNFINISHED = ".unfinished-"
+_HOUR = 3600.0
 
 
 @contextmanager
@@ -105,6 +108,34 @@ def remove_unfinished(folder: Path) -> None:
     """Delete what a process that was killed in the middle of writing left in `folder`."""
     for path in folder.glob(f"{_UNFINISHED}*"):
         _remove(path)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed processes left in a folder that others may be writing to.
+
+    That is what nobody has touched for an hour and whose process, by its number, is gone: on a
+    shared disk another machine's processes are not known here.
+    """
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        number = re.match(rf"{re.escape(_UNFINISHED)}(?:removed-)?(\d+)-", path.name)
+        with suppress(OSError):  # another process sweeps, too
+            if time.time() - path.stat().st_mtime > _HOUR and number and not _lives(int(number[1])):
+                _remove(path)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def cache_folder() -> Path:
+    """Where is kept what can be made again: `$PROXMO_CACHE`, by default `~/.cache/proxmo`."""
+    return Path(os.environ.get("PROXMO_CACHE") or Path.home() / ".cache" / "proxmo")
 
 
 def is_disk_full(error: BaseException) -> bool:

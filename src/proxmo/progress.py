@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from proxmo.cold_start.sft import SftProgress
+    from proxmo.cold_start.progress import SftProgress
     from proxmo.episodes.play import RolloutProgress
 
 
@@ -88,7 +88,11 @@ class Bars:
 
     def cold_start(self, progress: SftProgress) -> None:
         """Show the making of the built-in policy."""
-        told = "" if progress.loss is None else f"loss {progress.loss:.2f}"
+        told = (
+            f"{progress.solved:,} solved" if progress.loss is None else f"loss {progress.loss:.2f}"
+        )
+        if progress.errors:
+            told += f", {progress.errors:,} broke off"
         name = {"demonstrations": "expert demonstrations", "training": "imitating the expert"}
         self.show(name[progress.stage], progress.done, progress.total, told)
 

@@ -11,7 +11,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from trl.trainer.grpo_config import GRPOConfig
 
 from proxmo.adapters.trl import ProxMOTrainer
-from proxmo.cold_start.model import train_tokenizer
+from proxmo.cold_start.tokenizer import train_tokenizer
 from proxmo.envs.alfworld.env import AlfworldEnv
 from proxmo.envs.alfworld.tasks import load_tasks
 

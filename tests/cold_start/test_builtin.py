@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from proxmo.cold_start.model import make_model, train_tokenizer
+from proxmo.cold_start.model import make_model
+from proxmo.cold_start.tokenizer import train_tokenizer
 
 HOUSE = ["You arrive at cabinet 12. On the cabinet 12, you see a mug 1."] * 20
 SHOP = [

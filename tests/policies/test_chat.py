@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tokenizers import AddedToken
 
-from proxmo.cold_start.model import train_tokenizer
+from proxmo.cold_start.tokenizer import train_tokenizer
 from proxmo.policies.chat import ChatFormat
 
 TEXTS = ["You arrive at desk 1. On the desk 1, you see a mug 2, and a pen 1.", "go to desk 1"]

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from proxmo.cold_start.model import train_tokenizer
+from proxmo.cold_start.tokenizer import train_tokenizer
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy
 from proxmo.types import Context
 

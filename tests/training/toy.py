@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from proxmo.cold_start.model import train_tokenizer
-from proxmo.cold_start.sft import Turn, fine_tune, lessons
+from proxmo.cold_start.demonstrations import DemonstratedTurn as Turn
+from proxmo.cold_start.fit import fine_tune
+from proxmo.cold_start.lessons import lessons_of
+from proxmo.cold_start.tokenizer import train_tokenizer
 from proxmo.config import SftConfig, TrainConfig, parse_config
 from proxmo.envs import registry
 from proxmo.envs.base import Task
@@ -109,7 +111,7 @@ def save_tiny_model(folder: Path, context: Context = "conversation") -> None:
         for first in WORDS
         for second in WORDS
     ]
-    fine_tune(model, lessons(policy, said * 100, 0.0), SftConfig(batch_tokens=128))
+    fine_tune(model, lessons_of(policy, said * 100, 0.0), SftConfig(batch_tokens=128))
     policy.save(folder)
 
 

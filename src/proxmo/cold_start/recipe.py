@@ -9,31 +9,30 @@ from pathlib import Path
 from typing import Any
 
 import proxmo
+from proxmo.cold_start.demonstrations import Demonstrations
 from proxmo.config import SftConfig
 from proxmo.envs.spec import EnvSpec
+from proxmo.errors import InputError
 from proxmo.files import write_text
 
 RECIPE_FILE = "recipe.json"
 
 Recipe = dict[str, Any]
 
-_TOLD = ("env", "data", "max_steps", *(entry.name for entry in dataclasses.fields(SftConfig)))
+_TOLD = ("env", "contents", "max_steps", *(entry.name for entry in dataclasses.fields(SftConfig)))
 """What the user can say of it; the rest is the environment's and proxmo's own."""
 
 
 def recipe_of(spec: EnvSpec, data: str | None, config: SftConfig, max_steps: int | None) -> Recipe:
     """All that the policy depends on, ready for JSON."""
-    own = spec.cold_start
+    own, source = spec.cold_start, spec.data(data)
     return {
         "version": proxmo.__version__,
         "env": spec.name,
-        "data": str(Path(source).resolve()) if (source := spec.data(data)) else None,
+        "data": str(Path(source).resolve()) if source else None,
+        "contents": spec.fingerprint(data),
         "max_steps": max_steps or spec.max_steps,
-        "prompt": [
-            spec.cold_start.prompt,
-            spec.cold_start.history,
-            spec.cold_start.numbered_things,
-        ],
+        "prompt": [own.prompt, own.history, own.numbered_things],
         "worlds": own.worlds,
         **dataclasses.asdict(settled(spec, config)),
     }
@@ -47,19 +46,39 @@ def settled(spec: EnvSpec, config: SftConfig) -> SftConfig:
 
 
 def name_of(recipe: Recipe) -> str:
-    """The name of the policy's folder in the cache."""
-    digest = hashlib.blake2b(json.dumps(recipe, sort_keys=True).encode(), digest_size=6)
+    """The name of the policy's folder in the cache: wherever data is, its contents count."""
+    told = {name: value for name, value in recipe.items() if name != "data"}
+    digest = hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6)
     return f"{recipe['env']}-{digest.hexdigest()}"
 
 
-def write_recipe(folder: Path, recipe: Recipe) -> None:
-    """Put it beside the weights."""
-    write_text(folder / RECIPE_FILE, json.dumps(recipe, indent=2) + "\n")
+def write_recipe(folder: Path, recipe: Recipe, shown: Demonstrations) -> None:
+    """Put it beside the weights, with what was shown and a digest of each file that is there."""
+    files = {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    counts = {"solved": len(shown.episodes), "played": shown.played, "errors": shown.errors}
+    write_text(
+        folder / RECIPE_FILE,
+        json.dumps(recipe | {"shown": counts, "files": files}, indent=2) + "\n",
+    )
 
 
 def has_recipe(folder: Path) -> bool:
     """Whether it is on record how the policy in `folder` was made."""
     return (folder / RECIPE_FILE).is_file()
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """The recipe of the policy in `folder`; `InputError` where it cannot be read."""
+    file = folder / RECIPE_FILE
+    try:
+        recipe = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(recipe, dict):
+            raise TypeError(f"it holds a {type(recipe).__name__}, not a table")
+        if not isinstance(recipe.get("files", {}), dict):
+            raise TypeError("its files are no table")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{file} is damaged ({error}); delete {folder}") from None
+    return recipe
 
 
 def made_otherwise(folder: Path, recipe: Recipe) -> tuple[str, Any, Any] | None:
@@ -69,8 +88,37 @@ def made_otherwise(folder: Path, recipe: Recipe) -> tuple[str, Any, Any] | None:
     """
     if not has_recipe(folder):
         return None
-    then: Recipe = json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))
+    then = read_recipe(folder)
     for name in _TOLD:
         if then.get(name) != recipe[name]:
+            if name == "contents":
+                return "data", _data(then), _data(recipe)
             return name, then.get(name), recipe[name]
     return None
+
+
+def shown_in(folder: Path) -> str:
+    """How the demonstrations that the policy in `folder` learnt from ended, in words."""
+    shown = read_recipe(folder).get("shown")
+    if not isinstance(shown, dict):
+        return "what it was shown is not on record"
+    told = f"the expert solved {shown.get('solved')} of {shown.get('played')} tasks"
+    return f"{told}, {shown['errors']} more broke off" if shown.get("errors") else told
+
+
+def damaged_file(folder: Path) -> str | None:
+    """The name of a file of the policy in `folder` that is not as it was written."""
+    for name, digest in read_recipe(folder).get("files", {}).items():
+        path = folder / name
+        if not path.is_file() or _digest(path) != digest:
+            return name
+    return None
+
+
+def _data(recipe: Recipe) -> str:
+    return f"{recipe.get('data') or 'generated tasks'} (contents {recipe.get('contents')})"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").hexdigest()

@@ -340,7 +340,7 @@ def _contender(
 def _policy_config(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> PolicyConfig:
     model = options.model
     if model == BUILTIN:
-        from proxmo.cold_start.sft import cold_start
+        from proxmo.cold_start.make import cold_start
 
         model = str(cold_start(spec, options.data, SftConfig(), report=bars.cold_start))
     return PolicyConfig(

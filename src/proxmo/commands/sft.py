@@ -26,14 +26,13 @@ class SftOptions:
     $PROXMO_CACHE (default ~/.cache/proxmo) and made again only when these options change.
     """
 
-    env: str = "alfworld"
+    env: str = registry.DEFAULT
     """Environment: a name of the registry, or `module:NAME` of an `EnvSpec`."""
     data: Annotated[str | None, arg(aliases=["--games"])] = None
-    """Data of the environment (ALFWorld: game file, folder or archive; WebShop: folder); none:
-    what its variable says ($ALFWORLD_DATA, $WEBSHOP_DATA), else generated tasks."""
+    """Data of the environment, a file or a folder; none: what the environment's variable says, else
+    generated tasks."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
-    """Most steps of a demonstration; none: the environment's own (ALFWorld: 50, WebShop:
-    15)."""
+    """Most steps of a demonstration; none: the environment's own."""
     out: Path | None = None
     """Folder for the model; none: the cache."""
     sft: SftConfig = dataclasses.field(default_factory=SftConfig)
@@ -43,7 +42,8 @@ def main(arguments: Sequence[str]) -> None:
     """Make the policy, or find it where it was made before, and say where it is."""
     options = parse_options(SftOptions, arguments, prog="proxmo sft", default=SftOptions())
     spec = registry.get(options.env)
-    from proxmo.cold_start.sft import cold_start  # seconds of imports, torch among them
+    from proxmo.cold_start.make import cold_start  # seconds of imports, torch among them
+    from proxmo.cold_start.recipe import shown_in
 
     console = make_console()
     with Bars(console) as bars:
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
             folder=options.out,
             report=bars.cold_start,
         )
-    console.print(f"built-in policy in {folder}")
+    console.print(f"built-in policy in {folder}; {shown_in(folder)}")
     env = "" if options.env == SftOptions.env else f" --env {options.env}"
     told = f"{env} --model {folder}"
     console.print(f"next: proxmo evaluate{told}, or proxmo train{told}")

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from proxmo.cold_start.sft import SftProgress
+from proxmo.cold_start.progress import SftProgress
 from proxmo.config import EnvConfig, FailedEpisodes, TrainConfig
 from proxmo.credit import method_of
 from proxmo.envs import registry

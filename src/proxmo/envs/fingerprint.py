@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from proxmo.errors import InputError
-from proxmo.files import write_text
+from proxmo.files import cache_folder, write_text
 
 LARGE = 1 << 24
 """Bytes from which on a file's digest is remembered; reading less takes some hundredths of a
@@ -100,7 +100,7 @@ def _read(path: Path) -> str:
 
 
 def _memory(path: Path) -> Path:
-    cache = Path(os.environ.get("PROXMO_CACHE") or Path.home() / ".cache" / "proxmo")
+    cache = cache_folder()
     name = hashlib.blake2b(os.fsencode(path.resolve()), digest_size=16).hexdigest()
     return cache / "digests" / f"{name}.json"
 

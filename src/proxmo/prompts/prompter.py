@@ -16,6 +16,7 @@ from proxmo.errors import InputError
 from proxmo.prompts.codec import Codec, Verbatim
 from proxmo.prompts.cutting import Prompt, fitted
 from proxmo.prompts.parsing import parse
+from proxmo.types import Context
 
 PromptStyle = Literal["compact", "numbered", "think"]
 
@@ -104,6 +105,25 @@ class Prompter:
             told = f"You have acted {len(past)} times. The last turns were:\n{told}\n"
         rules = f"{_RULES}\n\n{_paragraph(guidance)}"
         return f"{rules}{_task(goal)}{told}{self._situation(observation, actions)}"
+
+    def turn(
+        self,
+        context: Context,
+        goal: str,
+        past: Sequence[tuple[str, str]],
+        observation: str,
+        actions: Sequence[str],
+        guidance: str = "",
+    ) -> str:
+        """What a turn adds to a conversation, or all that a window shows.
+
+        `past` holds every earlier (observation, action) of the episode, oldest first.
+        """
+        if context == "window":
+            return self.window(goal, past, observation, actions, guidance)
+        if not past:
+            return self.opening(goal, observation, actions, guidance)
+        return self.following(observation, actions)
 
     def fitting_opening(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from proxmo.cold_start.sft import SftProgress
+from proxmo.cold_start.progress import SftProgress
 from proxmo.episodes.play import RolloutProgress
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from proxmo.cold_start.sft import cold_start
+from proxmo.cold_start.make import cold_start
 from proxmo.config import BUILTIN, SftConfig, TrainConfig, config_dict, load_config
 from proxmo.credit import Credit, method_of
 from proxmo.envs.base import TextEnv

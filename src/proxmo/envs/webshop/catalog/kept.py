@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 
 from proxmo.envs import fingerprint
 from proxmo.errors import InputError
+from proxmo.files import cache_folder
 
 FORMAT = 3
 """Raised when what is in a built folder changes, or how it is computed."""
@@ -27,7 +27,7 @@ def place(cache: str | Path | None, key: list[Any]) -> Path:
     name = hashlib.blake2b(json.dumps([FORMAT, *key]).encode(), digest_size=12).hexdigest()
     if cache is not None:
         return Path(cache).expanduser() / name
-    home = Path(os.environ.get("PROXMO_CACHE") or Path.home() / ".cache" / "proxmo")
+    home = cache_folder()
     return home / "webshop" / name
 
 

@@ -172,6 +172,7 @@ def test_a_record_of_answers_that_is_none_is_refused(serve, evaluate, tmp_path):
         (["--examples", "mine.toml"], "--examples mine.toml"),
         (["--method", "react", "--examples", "none.toml"], "none.toml does not exist"),
         (["--gguf-file", "x.gguf"], "--gguf-file x.gguf is for a model that runs here"),
+        (["--template", "a=1"], "--template a is for a model that runs here"),
         (["--concurrency", "0"], "--concurrency 0"),
         (["--method", "react", "--prompt", "compact"], "needs thoughts"),
     ],
@@ -263,3 +264,14 @@ def test_an_evaluation_whose_episodes_all_broke_off_has_failed(serve, evaluate):
     assert (code, result) == (1, {})
     assert "broke off all 4 episodes" in told
     assert "OSError: no such [bold]room[/]" in told
+
+
+@pytest.mark.parametrize(("options", "listed"), [([], True), (["--list-actions", "false"], False)])
+def test_actions_are_listed_unless_told_not_to_and_the_result_says_so(
+    serve, evaluate, options, listed
+):
+    server = serve(lambda request: "<think>a thought</think><action>look</action>")
+    code, told, result = evaluate(server, "--tasks", "1", "--max-steps", "1", *options)
+    assert code == 0, told
+    prompt = server.requests[0].payload["messages"][0]["content"]
+    assert ("Admissible actions" in prompt) == result["actions_listed"] == listed

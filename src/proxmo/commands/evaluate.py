@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,7 +18,7 @@ from tyro.conf import FlagCreatePairsOff, arg, create_mutex_group
 import proxmo
 from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
-from proxmo.config import BUILTIN, FailedEpisodes, PolicyConfig, SftConfig
+from proxmo.config import BUILTIN, FailedEpisodes, PolicyConfig, SftConfig, Switch, TemplateOptions
 from proxmo.envs import registry
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError, ProxmoError
@@ -92,6 +93,11 @@ class EvaluateOptions:
     max_response_tokens: Annotated[int, Field(ge=1)] | None = None
     """Most tokens of one response; none: the model's own, else 512 for think prompts (paper)
     and 16 for others."""
+    list_actions: Switch = None
+    """Whether think prompts list the admissible actions (`true` or `false`); none: the model's own,
+    else true (paper)."""
+    template: TemplateOptions = field(default_factory=dict)
+    """Variables of the chat template, such as `enable_thinking=false`; for models that run here."""
     method: Literal["zero-shot", "react", "reflexion"] = "zero-shot"
     """`zero-shot`: the task alone, as in training; `react`: after examples of thoughts and
     actions; `reflexion`: as react, and a task that failed is tried again, after the model has
@@ -204,6 +210,7 @@ def _settings(options: EvaluateOptions, spec: EnvSpec, contender: _Contender) ->
         "prompt": prompter.style,
         "history": prompter.history,
         "actions_listed": prompter.style == "think" and prompter.list_actions,
+        "template": options.template,
         "max_steps": spec.max_steps if options.max_steps is None else options.max_steps,
         "max_prompt_tokens": contender.max_prompt_tokens,
         "max_response_tokens": contender.max_response_tokens,
@@ -313,6 +320,7 @@ def _contender(
         "think" if options.prompt == "auto" else options.prompt,
         2 if options.history is None else options.history,
         spec.make_codec(),
+        options.list_actions is not False,
     )
     endpoint = Endpoint(
         options.endpoint,
@@ -351,6 +359,8 @@ def _policy_config(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> Polic
         history=options.history,
         max_prompt_tokens=options.max_prompt_tokens,
         max_response_tokens=options.max_response_tokens,
+        list_actions=options.list_actions,
+        template=options.template,
     )
 
 
@@ -367,6 +377,8 @@ def _check_together(options: EvaluateOptions) -> None:
             "or reflexion"
         )
     local = {"--gguf-file": options.gguf_file, "--max-prompt-tokens": options.max_prompt_tokens}
+    if options.template:
+        local["--template"] = " ".join(options.template)
     for flag, value in local.items():
         if options.endpoint is not None and value is not None:
             raise InputError(f"{flag} {value} is for a model that runs here; drop it or --endpoint")

@@ -136,7 +136,7 @@ def main() -> None:
         print(f"{name:16}" + "".join(f"{rate:6.2f}" for rate in rates[::3]))
 
     _, steps, result, responses = train(methods["ProxMO"], seed=0)
-    won = steps.trajectory[np.flatnonzero(steps.success)[0]]
+    won = steps.trajectory_labels[int(np.flatnonzero(steps.trajectory_successes)[0])]
     print(f"\nOne success of the first update, trajectory {won}: advantage = episode + step")
     rows = np.flatnonzero(steps.trajectory == won)
     for i in rows:

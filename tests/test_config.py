@@ -175,3 +175,9 @@ def test_a_file_that_is_no_settings_is_refused_by_name(tmp_path, content, messag
 def test_a_folder_is_no_settings_file(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e3, 1e308])
+def test_a_learning_rate_that_ruins_every_weight_is_refused(rate):
+    with pytest.raises(InputError, match=r"optim\.learning_rate = "):
+        parse_config({"optim": {"learning_rate": rate}}, where="test")

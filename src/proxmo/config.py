@@ -48,6 +48,7 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
+LearningRate = Annotated[float, Field(gt=0, le=1)]
 
 Switch = Annotated[
     bool | None,
@@ -161,7 +162,7 @@ def _estimator(given: Any) -> Any:
             return given
         raise ValueError("give a table with a method and its options")
     options = dict(given)
-    method = options.pop("method", credit.DEFAULT)
+    method = options.pop("method", credit.DEFAULT_METHOD)
     own = credit.defaults(method)
     everyones = [credit.defaults(name).items() for name in credit.CREDIT]
     return credit.make(
@@ -205,8 +206,8 @@ class OptimConfig:
 
     updates: Annotated[Count, arg(aliases=["--updates"])] = 30
     """Policy updates in all."""
-    learning_rate: PositiveFloat | None = None
-    """AdamW's step; none: 1e-6 for full-size models (paper), 1e-5 with LoRA, 3e-4 built-in."""
+    learning_rate: LearningRate | None = None
+    """AdamW's step, in (0, 1]; none: 1e-6 for full-size models (paper), 1e-5 with LoRA, 3e-4 built-in."""
     epochs: Positive = 1
     """Passes over each batch of trajectories, at least 1."""
     minibatches: Positive = 2
@@ -262,7 +263,7 @@ class SftConfig:
     own. With 1 the policy learns to stumble, too, which leaves reinforcement more to win."""
     epochs: Positive | None = None
     """Passes over the demonstrations; none: the environment's own."""
-    learning_rate: PositiveFloat = 0.02
+    learning_rate: LearningRate = 0.02
     """Peak of Muon's step for the layers' matrices; AdamW's, for all else, is a tenth of it.
     Both warm up over a tenth of the training and then fall along a cosine."""
     batch_tokens: Positive = 2048

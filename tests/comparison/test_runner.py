@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from proxmo.cold_start.demonstrations import Demonstrations
 from proxmo.cold_start.recipe import recipe_of, write_recipe
 from proxmo.commands import compare
 from proxmo.comparison.jobs import jobs_of
@@ -238,7 +239,8 @@ def test_another_policy_to_start_from_is_refused(place):
     place.file.write_text(FILE + "[sft]\nepochs = 3\n")
     place.compare()
     recipe = recipe_of(registry.get("alfworld"), None, SftConfig(epochs=3), None)
-    write_recipe(place.out / "alfworld/cold-start/policy", recipe)
+    shown = Demonstrations([], played=0, errors=0, first_error=None, failed_types={})
+    write_recipe(place.out / "alfworld/cold-start/policy", recipe, shown)
     place.compare()
     place.file.write_text(FILE + "[sft]\nepochs = 4\n")
     with pytest.raises(InputError, match="made with epochs = 3, and the comparison now says 4"):

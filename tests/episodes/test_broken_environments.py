@@ -240,10 +240,10 @@ def test_names_of_tasks_are_clean():
 class Codec(Prompter):
     """Fails to write an observation, or to read a response, that says so."""
 
-    def window(self, goal, past, observation, actions, guidance=""):
+    def window(self, goal, past, observation, actions, guidance="", *, untold=0):
         if observation == "unwritable":
             raise LookupError("no such article")
-        return super().window(goal, past, observation, actions, guidance)
+        return super().window(goal, past, observation, actions, guidance, untold=untold)
 
     def parse(self, response, observation=""):
         if observation == "unreadable":

@@ -22,7 +22,7 @@ from proxmo.envs import registry
 from proxmo.envs.base import Task
 from proxmo.episodes.play import rollout
 from proxmo.errors import InputError, ProxmoWarning
-from proxmo.evaluation.prompting.examples import Example, Turn
+from proxmo.evaluation.prompting.examples import Example, ExampleTurn
 from proxmo.evaluation.prompting.trials import prompt
 from proxmo.evaluation.tasks import sample_tasks
 from proxmo.policies.chat import ChatFormat
@@ -339,7 +339,7 @@ def test_a_model_that_runs_here_can_be_prompted_and_its_tokens_counted(context: 
     policy.prompter = Prompter("think")
     alfworld = registry.get("alfworld")
     tasks = sample_tasks(alfworld.load_tasks("valid", None, 0, 2), 2, seed=0)
-    example = Example("open it", "A box.", [Turn("it is shut", "open box", "It opens.")])
+    example = Example("open it", "A box.", [ExampleTurn("it is shut", "open box", "It opens.")])
     came = prompt(
         "reflexion",
         policy,

@@ -8,7 +8,13 @@ from proxmo.envs import registry
 from proxmo.envs.base import Task
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError
-from proxmo.evaluation.prompting.examples import Example, Turn, few_shot, load_examples, shown
+from proxmo.evaluation.prompting.examples import (
+    Example,
+    ExampleTurn,
+    examples_for,
+    few_shot,
+    load_examples,
+)
 from proxmo.evaluation.prompting.reflection import reflection_prompt, told_lessons
 from proxmo.evaluation.prompting.trials import Trial, prompt
 from proxmo.policies.base import Response, Usage
@@ -24,7 +30,7 @@ ALFWORLD_TYPES = {
     "pick_cool_then_place_in_recep",
     "pick_two_obj_and_place",
 }
-EXAMPLE = Example("open it", "A box.", [Turn("it is shut", "open box", "It opens.")])
+EXAMPLE = Example("open it", "A box.", [ExampleTurn("it is shut", "open box", "It opens.")])
 
 
 class Doors:
@@ -194,7 +200,7 @@ def test_alfworld_has_an_example_of_every_type_and_shows_it_first():
     examples = load_examples("alfworld")
     assert {example.task_type for example in examples} == ALFWORLD_TYPES
     for kind in ALFWORLD_TYPES:
-        own, other = shown(examples, kind)
+        own, other = examples_for(examples, kind)
         assert own.task_type == kind != other.task_type
 
 

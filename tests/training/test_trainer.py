@@ -14,7 +14,7 @@ from proxmo.credit import CREDIT
 from proxmo.envs import registry
 from proxmo.envs.webshop import WebShopEnv
 from proxmo.errors import InputError, ProxmoError, Terminated
-from proxmo.training import checkpoint
+from proxmo.training import checkpoint, loop
 from proxmo.training.loop import draw_tasks, rollout_seed, train
 from proxmo.training.reporter import Reporter
 from proxmo.training.session import Session
@@ -243,3 +243,16 @@ def test_fewer_updates_than_were_made_are_refused(model, undisturbed):
     config = toy_config(model, undisturbed, optim={"updates": 3})
     with pytest.raises(InputError, match="has made 4 updates, more than the 3 asked for"):
         train(config, resume=undisturbed)
+
+
+def test_steps_left_out_update_after_update_end_the_run(model, tmp_path, monkeypatch):
+    took = loop.update_policy
+
+    def leaves_one_out(*arguments, **options):
+        return took(*arguments, **options) | {"optim/skipped_steps": 1.0}
+
+    monkeypatch.setattr(loop, "update_policy", leaves_one_out)
+    config = toy_config(model, tmp_path / "run", optim={"updates": 9})
+    with pytest.raises(ProxmoError, match=r"left out in 3 updates .* smaller optim\.learning_rate"):
+        train(config)
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 3

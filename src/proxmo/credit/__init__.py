@@ -11,7 +11,7 @@ from proxmo.credit.graphgpo import GraphGPO
 from proxmo.credit.grpo import GRPO
 from proxmo.credit.hgpo import HGPO
 from proxmo.credit.proxmo import ProxMO, ProxMOEpisode, ProxMOStep
-from proxmo.credit.registry import CREDIT, DEFAULT, check_option, defaults, make, method_of
+from proxmo.credit.registry import CREDIT, DEFAULT_METHOD, check_option, defaults, make, method_of
 from proxmo.credit.reinforce import ReinforcePlusPlus
 from proxmo.credit.released import ReleasedProxMO
 from proxmo.credit.result import Credit, Estimator
@@ -21,7 +21,7 @@ from proxmo.credit.turn_index import TurnIndex
 
 __all__ = [
     "CREDIT",
-    "DEFAULT",
+    "DEFAULT_METHOD",
     "G2PO",
     "GRPO",
     "HGPO",

@@ -38,7 +38,7 @@ CREDIT: dict[str, type[Any]] = {
 """Name -> class. A new method is a file and a line here."""
 
 
-DEFAULT = "proxmo"
+DEFAULT_METHOD = "proxmo"
 """The method of whoever names none."""
 
 

@@ -27,6 +27,9 @@ from proxmo.training.survivors import credit_of
 from proxmo.training.update import update_policy
 from proxmo.types import Trajectory
 
+SKIPPING = 3
+"""Updates in a row with a step left out after which a run is not going anywhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -106,7 +109,7 @@ def _run(session: Session, tasks: TaskSet, evaluate: Evaluate | None) -> None:
 
 def _loop(session: Session, tasks: TaskSet, evaluate: Evaluate | None) -> None:
     """Tasks, rollout, credit, loss: once per update."""
-    config = session.config
+    config, skipping = session.config, 0
     while True:
         if evaluate is not None and session.is_evaluation_due():
             session.record_evaluation(evaluate)
@@ -147,6 +150,12 @@ def _loop(session: Session, tasks: TaskSet, evaluate: Evaluate | None) -> None:
             played = rollout_metrics(trajectories, config.rollout.failed_episodes)
             metrics = played | credit.diagnostics | metrics
             session.record_update(metrics, trajectories, credit)
+        skipping = skipping + 1 if metrics["optim/skipped_steps"] else 0
+        if skipping == SKIPPING:
+            raise ProxmoError(
+                f"steps were left out in {SKIPPING} updates one after another, since their "
+                "gradients were not finite; start again with a smaller optim.learning_rate"
+            )
 
 
 def _require_tokens(trajectories: Sequence[Trajectory]) -> None:

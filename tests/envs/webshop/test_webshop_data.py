@@ -314,7 +314,7 @@ def test_a_failed_build_leaves_nothing(files: Files):
 
 def test_what_a_build_that_was_killed_left_is_swept_and_one_that_goes_on_is_not(files: Files):
     cache = files.folder / "cache"
-    left, going = cache / ".unfinished-1-2-old", cache / ".unfinished-3-4-new"
+    left, going = cache / ".unfinished-99999999-2-old", cache / ".unfinished-99999999-4-new"
     for folder in (left, going):
         folder.mkdir(parents=True)
         (folder / "products.bin").write_bytes(b"x")

@@ -23,7 +23,7 @@ _CLOSED = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, config=_CLOSED)
-class Turn:
+class ExampleTurn:
     """One turn of an example."""
 
     thought: str
@@ -39,7 +39,7 @@ class Example:
     goal: str
     observation: str
     """The first one."""
-    turns: Annotated[list[Turn], Field(min_length=1)]
+    turns: Annotated[list[ExampleTurn], Field(min_length=1)]
     task_type: str | None = None
     """The type of task that it is an example of; none: any."""
 
@@ -76,7 +76,7 @@ def load_examples(env: str, path: Path | None = None) -> list[Example]:
         raise InputError(f"examples file {source}: {where}: {problem['msg'].lower()}") from None
 
 
-def shown(examples: Sequence[Example], task_type: str) -> list[Example]:
+def examples_for(examples: Sequence[Example], task_type: str) -> list[Example]:
     """At most `SHOWN` examples for a task: those of its own type first, then the others."""
     return sorted(examples, key=lambda example: example.task_type != task_type)[:SHOWN]
 
@@ -86,7 +86,7 @@ def few_shot(examples: Sequence[Example], prompter: Prompter) -> Callable[[Task]
 
     def guidance(task: Task) -> str:
         parts = ["Here is how other tasks were done, turn by turn."]
-        for number, example in enumerate(shown(examples, task.task_type), start=1):
+        for number, example in enumerate(examples_for(examples, task.task_type), start=1):
             turns = [(turn.thought, turn.action, turn.observation) for turn in example.turns]
             told = prompter.example(example.goal, example.observation, turns)
             parts.append(f"Example {number}\n{told}")

@@ -24,7 +24,7 @@ from proxmo.envs.webshop.catalog.tagger import Tagger
 from proxmo.envs.webshop.search.index import SearchIndex
 from proxmo.envs.webshop.store import Postings, Records, encode, load_array
 from proxmo.errors import InputError
-from proxmo.files import whole
+from proxmo.files import sweep, whole
 
 SEED = 20261123
 """Default seed of sale prices and price caps, which WebShop draws anew in every process.
@@ -202,7 +202,7 @@ def _open(folder: Path) -> Catalog:
 def _built(folder: Path, **arguments: Any) -> Catalog:
     """The catalog in `folder`, built first where it is not there yet."""
     if not kept.is_built(folder):
-        kept.sweep(folder.parent)
+        sweep(folder.parent)
         try:
             with whole(folder, keep=True) as unfinished:
                 unfinished.mkdir()

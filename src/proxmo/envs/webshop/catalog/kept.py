@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +14,6 @@ from proxmo.files import cache_folder
 FORMAT = 3
 """Raised when what is in a built folder changes, or how it is computed."""
 _META = "meta.json"
-_ABANDONED = 24 * 3600
-"""Seconds after which a folder to which nothing was added is no build that still goes on."""
 _KINDS = {"format": int, "source": str, "products": int, "digests": dict}
 
 
@@ -38,14 +33,6 @@ def stamp(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     return status.st_size, status.st_mtime_ns
-
-
-def sweep(cache: Path) -> None:
-    """Delete what builds that were killed long ago left in the folder of catalogs."""
-    for path in cache.glob(".unfinished-*"):
-        with suppress(OSError):  # another process sweeps, too, or it was finished meanwhile
-            if time.time() - path.stat().st_mtime > _ABANDONED:
-                shutil.rmtree(path)
 
 
 def is_built(folder: Path) -> bool:

@@ -207,7 +207,8 @@ class OptimConfig:
     updates: Annotated[Count, arg(aliases=["--updates"])] = 30
     """Policy updates in all."""
     learning_rate: LearningRate | None = None
-    """AdamW's step, in (0, 1]; none: 1e-6 for full-size models (paper), 1e-5 with LoRA, 3e-4 built-in."""
+    """AdamW's step, in (0, 1]; none: 1e-6 for full-size models (paper), 1e-5 with LoRA, 3e-4
+    built-in."""
     epochs: Positive = 1
     """Passes over each batch of trajectories, at least 1."""
     minibatches: Positive = 2

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proxmo.envs.alfworld import AlfworldEnv, Game, load_games
-from proxmo.envs.alfworld.generator import generate
+from proxmo.envs.alfworld.generator.games import generate_games
 from proxmo.envs.alfworld.reference import Reference
 from proxmo.errors import ProxmoError
 
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def load(path: str | None, split: str, count: int) -> Sequence[Game]:
-    return load_games(path, split) if path else generate(0, count, split=split)
+    return load_games(path, split) if path else generate_games(0, count, split=split)
 
 
 def ours(path: str | None, split: str, count: int, environments: int) -> list[tuple[str, str]]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 
 from proxmo.envs.alfworld import AlfworldEnv, load_games
-from proxmo.envs.alfworld.expert import Expert
-from proxmo.envs.alfworld.generator import generate
+from proxmo.envs.alfworld.expert import HouseholdExpert
+from proxmo.envs.alfworld.generator.games import generate_games
 
 
 def main(seed: int = 0) -> None:
-    game = load_games(generate(seed, count=1))[0]
-    env, expert = AlfworldEnv(max_steps=50), Expert(seed=seed)
+    game = load_games(generate_games(seed, count=1))[0]
+    env, expert = AlfworldEnv(max_steps=50), HouseholdExpert(seed=seed)
     observation, info = env.reset(options={"game": game})
     expert.reset(observation)
     print(f"{info['game_id']}\n\n{observation}")

@@ -1,6 +1,6 @@
 """Count what stands where in the official ALFWorld games: makes `rooms.toml`.
 
-The generator's table (`src/proxmo/envs/alfworld/rooms.toml`) is the output of
+The generator's table (`src/proxmo/envs/alfworld/generator/rooms.toml`) is the output of
 
     python scripts/alfworld_room_statistics.py $ALFWORLD_DATA/json_2.1.1/train > rooms.toml
 

@@ -17,7 +17,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from proxmo.envs.alfworld.games import Game, load_games
+from proxmo.envs.alfworld.games.game import Game
+from proxmo.envs.alfworld.games.load import load_games
 from proxmo.envs.alfworld.reference import Reference, Transcript, differences, save
 from proxmo.errors import InputError, ProxmoError
 
@@ -36,9 +37,9 @@ def main() -> int:
         if arguments.path:
             games = load_games(arguments.path, arguments.split)
         else:
-            from proxmo.envs.alfworld.generator import generate
+            from proxmo.envs.alfworld.generator.games import generate_games
 
-            games = generate(arguments.seed, arguments.count)
+            games = generate_games(arguments.seed, arguments.count)
         rng = random.Random(arguments.seed)
         chosen = [games[i] for i in rng.sample(range(len(games)), min(arguments.count, len(games)))]
         recorded, wrong = compare(chosen, Reference(), rng, arguments.steps)

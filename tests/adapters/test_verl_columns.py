@@ -12,7 +12,7 @@ from proxmo.adapters.tasks import place_tasks, task_at
 from proxmo.adapters.verl import data
 from proxmo.adapters.verl.columns import credit_rows
 from proxmo.adapters.verl.settings import read_settings
-from proxmo.envs.alfworld.generator import generate, write_games
+from proxmo.envs.alfworld.generator.games import generate_games, write_games
 from proxmo.errors import InputError
 from proxmo.types import Step
 
@@ -139,7 +139,7 @@ def test_the_same_number_in_another_catalog_is_another_task(monkeypatch):
 
 
 def test_a_place_tells_where_the_data_is_and_not_how_it_was_found(tmp_path, monkeypatch):
-    write_games(generate(0, 2), tmp_path / "games")
+    write_games(generate_games(0, 2), tmp_path / "games")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ALFWORLD_DATA", "games")
     (_, place), *_ = place_tasks("alfworld", "train")

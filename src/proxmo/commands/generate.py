@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
-from proxmo.envs.alfworld.generator import generate, write_games
+from proxmo.envs.alfworld.generator.games import generate_games, write_games
 from proxmo.errors import InputError
 
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse_options(GenerateOptions, arguments, prog="proxmo generate")
     if options.out.exists() and not options.out.is_dir():
         raise InputError(f"--out {options.out} is a file; give a folder")
-    games = generate(options.seed, options.count, split=options.split)
+    games = generate_games(options.seed, options.count, split=options.split)
     try:
         paths = write_games(games, options.out)
     except OSError as error:

@@ -9,8 +9,8 @@ from typing import Any
 import gymnasium
 from gymnasium.spaces import Text
 
-from proxmo.envs.alfworld.engine import NOTHING, Episode
-from proxmo.envs.alfworld.games import Game
+from proxmo.envs.alfworld.engine.world import NOTHING, GameEpisode
+from proxmo.envs.alfworld.games.game import Game
 from proxmo.envs.base import Info
 from proxmo.errors import InputError
 
@@ -47,7 +47,7 @@ class AlfworldEnv(gymnasium.Env[str, str]):
         self.observation_space = Text(_MAX_TEXT, min_length=0, charset=string.printable)
         self.action_space = Text(_MAX_TEXT, min_length=0, charset=string.printable)
         self._game: Game | None = None
-        self._episode: Episode | None = None
+        self._episode: GameEpisode | None = None
         self._steps = 0
         self._over = False
 
@@ -58,7 +58,7 @@ class AlfworldEnv(gymnasium.Env[str, str]):
         super().reset(seed=seed)
         self._game = game = self._choose(options or {})
         world = game.world
-        self._episode = Episode(world)
+        self._episode = GameEpisode(world)
         self._steps, self._over = 0, False
         return world.intro, self._info(True)
 
@@ -88,7 +88,7 @@ class AlfworldEnv(gymnasium.Env[str, str]):
         self.__dict__.update(state)
         if self._episode is not None:
             assert self._game is not None
-            self._episode = Episode.resume(self._game.world, state["_episode"])
+            self._episode = GameEpisode.resume(self._game.world, state["_episode"])
 
     def _info(self, valid: bool) -> Info:
         assert self._episode is not None

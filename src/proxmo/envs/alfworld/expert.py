@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from proxmo.envs.alfworld.rooms import tables
+from proxmo.envs.alfworld.generator.rooms import tables
 from proxmo.errors import InputError
 
 STATIONS = {"clean": "sinkbasin", "heat": "microwave", "cool": "fridge"}
@@ -41,12 +41,12 @@ _TAKE = re.compile(r"take (\w+ \d+) from (\w+ \d+)")
 
 UNLIKELY = 0.3
 """Weight (per mille) of a place where the table never saw the object."""
-VARIETY = 1.5
+SEARCH_VARIETY = 1.5
 """With a seed, a place's promise is multiplied by up to this factor: orders differ."""
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class HouseholdTask:
     """What a goal sentence asks for, in lower case as the agent reads it."""
 
     thing: str
@@ -60,7 +60,7 @@ class Task:
     instances: int = 1
 
 
-def parse_task(sentence: str) -> Task:
+def parse_task(sentence: str) -> HouseholdTask:
     """Read a goal sentence, such as "put a hot egg in fridge.".
 
     Raises `InputError` for a sentence that no official game uses (human annotations).
@@ -70,7 +70,7 @@ def parse_task(sentence: str) -> Task:
         if found := re.fullmatch(pattern, text):
             parts = found.groupdict(default="")
             state = parts.get("state", "")
-            return Task(
+            return HouseholdTask(
                 thing=parts["thing"],
                 place=parts.get("place", ""),
                 lamp=parts.get("lamp", ""),
@@ -133,7 +133,7 @@ class _Place:
         return _kind(self.name)
 
 
-class Expert:
+class HouseholdExpert:
     """Plays one episode at a time: `reset` with the first observation, then `act`.
 
     The same observations and commands give the same actions. With a `seed`, ties and near
@@ -144,7 +144,7 @@ class Expert:
 
     def __init__(self, seed: int | None = None):
         self._rng = None if seed is None else random.Random(seed)
-        self.task = Task("")
+        self.task = HouseholdTask("")
         self._places: dict[str, _Place] = {}
         self._here: set[str] = set()
         self._held = ""
@@ -168,7 +168,9 @@ class Expert:
             )
         self.task = parse_task(task[1])
         names = _names(introduction[1])
-        factors = [1.0 if self._rng is None else self._rng.uniform(1, VARIETY) for _ in names]
+        factors = [
+            1.0 if self._rng is None else self._rng.uniform(1, SEARCH_VARIETY) for _ in names
+        ]
         self._places = {
             name: _Place(name, factor=factor) for name, factor in zip(names, factors, strict=True)
         }

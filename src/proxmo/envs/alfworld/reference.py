@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from proxmo.envs.alfworld.env import AlfworldEnv
-from proxmo.envs.alfworld.games import GAME_FILE, Game
+from proxmo.envs.alfworld.games.game import GAME_FILE, Game
 from proxmo.errors import ProxmoError
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ReferenceTurn:
     """One command and what the reference made of it."""
 
     action: str
@@ -43,13 +43,13 @@ class Transcript:
     """The introduction."""
     admissible: tuple[str, ...]
     """Commands that are possible at the start."""
-    turns: tuple[Turn, ...]
+    turns: tuple[ReferenceTurn, ...]
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Transcript:
         """A transcript as `to_json` writes it."""
         turns = [
-            Turn(s["action"], s["feedback"], tuple(s["admissible"]), s["won"])
+            ReferenceTurn(s["action"], s["feedback"], tuple(s["admissible"]), s["won"])
             for s in record["steps"]
         ]
         return cls(record["game"], record["initial"], tuple(record["admissible"]), tuple(turns))
@@ -69,7 +69,7 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class EngineDifference:
     """Where the engines disagree."""
 
     game_id: str
@@ -81,7 +81,7 @@ class Difference:
     reference: object
 
 
-def differences(game: Game, transcript: Transcript) -> list[Difference]:
+def differences(game: Game, transcript: Transcript) -> list[EngineDifference]:
     """Play the transcript's commands in our engine and compare every byte of every answer."""
     env = AlfworldEnv(max_steps=len(transcript.turns) + 1)
     observation, info = env.reset(options={"game": game})
@@ -106,12 +106,12 @@ def differences(game: Game, transcript: Transcript) -> list[Difference]:
 
 def _differ(
     where: tuple[str, int, str], ours: tuple[object, ...], theirs: tuple[object, ...]
-) -> Iterator[Difference]:
+) -> Iterator[EngineDifference]:
     for what, mine, expected in zip(
         ("observation", "admissible", "success"), ours, theirs, strict=True
     ):
         if mine != expected:
-            yield Difference(*where, what, mine, expected)
+            yield EngineDifference(*where, what, mine, expected)
 
 
 @contextmanager
@@ -181,12 +181,12 @@ class Reference:
         start = self.commands
         plan = list(game.walkthrough) if rng.random() < 0.5 else []
         seen = set(start)
-        turns: list[Turn] = []
+        turns: list[ReferenceTurn] = []
         while len(turns) < steps and not self.won:
             action = _draw(rng, plan, self.commands, sorted(seen))
             feedback = self.act(action)
             seen.update(self.commands)
-            turns.append(Turn(action, feedback, self.commands, self.won))
+            turns.append(ReferenceTurn(action, feedback, self.commands, self.won))
         return Transcript(game.game_id, initial, start, tuple(turns))
 
 

@@ -8,7 +8,7 @@ SPEC = EnvSpec(
     "alfworld",
     env="proxmo.envs.alfworld.env:AlfworldEnv",
     tasks="proxmo.envs.alfworld.tasks:load_tasks",
-    expert="proxmo.envs.alfworld.expert:Expert",
+    expert="proxmo.envs.alfworld.expert:HouseholdExpert",
     examples="proxmo.envs.alfworld:examples.toml",
     cold_start=ColdStart(stumble_weight=1.0, numbered_things=True),
     # Named and ordered as in the tables of the papers (GiGPO's table 1).

@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from proxmo.envs.alfworld.games import HOW_TO_GET, Game, load_games
+from proxmo.envs.alfworld.games.game import Game
+from proxmo.envs.alfworld.games.load import HOW_TO_GET, load_games
 from proxmo.envs.base import Task
 from proxmo.errors import InputError
 
@@ -50,6 +51,6 @@ def load_tasks(
             f"there are no generated games of split {split!r}, only 'train' and 'valid'; "
             f"the official splits need the official games. {HOW_TO_GET}"
         )
-    from proxmo.envs.alfworld.generator import generate
+    from proxmo.envs.alfworld.generator.games import generate_games
 
-    return GameTasks(load_games(generate(seed, count or DEFAULT_COUNT, split=split)))
+    return GameTasks(load_games(generate_games(seed, count or DEFAULT_COUNT, split=split)))

@@ -104,7 +104,9 @@ def _room(name: str, table: dict) -> Room:
 def tables() -> Tables:
     """The table, read on first use."""
     text = (
-        resources.files("proxmo.envs.alfworld").joinpath("rooms.toml").read_text(encoding="utf-8")
+        resources.files("proxmo.envs.alfworld.generator")
+        .joinpath("rooms.toml")
+        .read_text(encoding="utf-8")
     )
     data = tomllib.loads(text)
     rest = {key: data.pop(key) for key in ("openable", "shared", "properties", "holds", "wanted")}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from proxmo.envs.alfworld.engine import NOTHING, Episode
-from proxmo.envs.alfworld.games import Game
+from proxmo.envs.alfworld.engine.world import NOTHING, GameEpisode
+from proxmo.envs.alfworld.games.game import Game
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Replay:
 
 def replay(game: Game, commands: Sequence[str] | None = None) -> Replay:
     """Play `commands` (default: the game's own walkthrough) until success or the last."""
-    episode = Episode(game.world)
+    episode = GameEpisode(game.world)
     observations = [game.world.intro]
     invalid = []
     for command in game.walkthrough if commands is None else commands:

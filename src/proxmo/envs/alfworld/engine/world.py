@@ -13,12 +13,9 @@ ALFWorld's names on top), without a planner underneath. In particular:
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from sys import intern
 from typing import Any
 
-from proxmo.envs.alfworld.compiler import (
+from proxmo.envs.alfworld.engine.compiler import (
     BY_FIRST,
     BY_SECOND,
     FIRST_TABLE,
@@ -27,8 +24,9 @@ from proxmo.envs.alfworld.compiler import (
     Slots,
     compile_rules,
 )
-from proxmo.envs.alfworld.grammar import parse_grammar, split_task
-from proxmo.envs.alfworld.pddl import Domain, Problem, atoms, parse_domain, parse_problem
+from proxmo.envs.alfworld.engine.grammar import parse_grammar, split_task
+from proxmo.envs.alfworld.engine.names import display_names
+from proxmo.envs.alfworld.engine.pddl import Domain, Problem, atoms, parse_domain, parse_problem
 
 NOTHING = "Nothing happens."
 _TASK_PREFIX = "Your task is to: "
@@ -51,7 +49,7 @@ class World:
         self.rules = rules = _rules_for(domain_text, domain, frame, problem)
         self._goal = rules.goal(problem.goal)
         self._initial: Slots = [
-            display_names(problem),
+            display_names({arg for fact in problem.facts for arg in fact[1:]}),
             task or "",
             [{} for _ in range(rules.memos)],
             *_tables(rules, problem),
@@ -77,7 +75,7 @@ class World:
         return self._goal(slots)
 
 
-class Episode:
+class GameEpisode:
     """One run of a game."""
 
     __slots__ = ("_operations", "_slots", "commands", "won", "world")
@@ -96,7 +94,7 @@ class Episode:
         return [self._slots[k] for k in self.world.rules.layout.fluent]
 
     @classmethod
-    def resume(cls, world: World, state: list[Any]) -> Episode:
+    def resume(cls, world: World, state: list[Any]) -> GameEpisode:
         """An episode of `world` that goes on from a copy of another's `state`."""
         episode = cls(world)
         for k, table in zip(world.rules.layout.fluent, state, strict=True):
@@ -175,39 +173,3 @@ def _tables(rules: Rules, problem: Problem) -> list[Any]:
             table = {fact[0] if fact else () for fact in facts}
         tables[slot - FIRST_TABLE] = table
     return tables
-
-
-def display_names(problem: Problem) -> dict[str, str]:
-    """ALFWorld's name of every entity, such as "drawer 3".
-
-    `drawer_bar__minus_00...` is called after what stands before the first `_bar_`
-    (with "basin" added if the id has it) and numbered downwards in the order of ids.
-    """
-    ids = sorted({arg for fact in problem.facts for arg in fact[1:]})
-    kinds = {name: _kind(name) for name in ids}
-    left = Counter(kind for kind in kinds.values() if kind is not None)
-    names = {}
-    for name in ids:
-        kind = kinds[name]
-        if kind is None:
-            names[name] = intern(f"{_plain(name)} ")
-        else:
-            names[name] = intern(f"{kind} {left[kind]}")
-            left[kind] -= 1
-    return names
-
-
-def _kind(name: str) -> str | None:
-    kind, bar, _ = name.partition("_bar_")
-    if not bar:
-        return None
-    return kind + "basin" if "basin" in name else kind
-
-
-_MANGLED: Mapping[str, str] = {"_minus_": "-", "_plus_": "+", "_dot_": ".", "_comma_": ","}
-
-
-def _plain(name: str) -> str:
-    for mangled, plain in _MANGLED.items():
-        name = name.replace(mangled, plain)
-    return name

@@ -1,13 +1,13 @@
 """Turning a domain and a grammar into Python functions.
 
 Official games share one domain and one grammar, so this runs once: the rules and
-the sentences become plain loops over a game's tables (`Layout`), with no
+the sentences become plain loops over a game's tables (`TableLayout`), with no
 interpretation left at run time. Every function takes the state as a list of slots:
 
     slots[NAMES]   entity -> name shown
     slots[TASK]    the goal's sentence
     slots[MEMO]    memory shared by all episodes of a game (see `_Compiler.applicable`)
-    slots[k]       a table of one predicate, as `Layout` says
+    slots[k]       a table of one predicate, as `TableLayout` says
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxmo.envs.alfworld import pddl
-from proxmo.envs.alfworld.grammar import Each, Expression, Grammar, Part, Query, Symbol, Text
-from proxmo.envs.alfworld.pddl import And, Atom, Domain, Effect, Formula, Not, Or, Quantified
+from proxmo.envs.alfworld.engine import pddl
+from proxmo.envs.alfworld.engine.grammar import Each, Expression, Grammar, Part, Query, Symbol, Text
+from proxmo.envs.alfworld.engine.pddl import And, Atom, Domain, Effect, Formula, Not, Or, Quantified
 from proxmo.errors import InputError
 
 NAMES, TASK, MEMO = 0, 1, 2
@@ -35,7 +35,7 @@ argument to the sorted tuple of the others (binary predicates)."""
 
 
 @dataclass
-class Layout:
+class TableLayout:
     """Which tables a state consists of, and where they are."""
 
     index: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Rules:
     """A compiled domain and grammar."""
 
     domain: Domain
-    layout: Layout
+    layout: TableLayout
     memos: int
     """How many memo dicts a game needs."""
     applicable: Callable[[Slots], dict[str, Operation]]
@@ -82,14 +82,14 @@ def compile_rules(
     return _Compiler(domain, grammar, sizes, goal_predicates).rules()
 
 
-def insert(table: dict[str, tuple[str, ...]], key: str, value: str) -> None:
+def insert_fact(table: dict[str, tuple[str, ...]], key: str, value: str) -> None:
     """Add `value` to the sorted tuple at `key`."""
     values = table.get(key, ())
     if value not in values:
         table[key] = tuple(sorted((*values, value)))
 
 
-def remove(table: dict[str, tuple[str, ...]], key: str, value: str) -> None:
+def remove_fact(table: dict[str, tuple[str, ...]], key: str, value: str) -> None:
     """Take `value` out of the sorted tuple at `key`."""
     values = table.get(key, ())
     if value in values:
@@ -113,7 +113,7 @@ class _Writer:
 
 Bound = dict[str, str]
 """PDDL variable -> Python expression of its value."""
-Context = dict[tuple[str, str], str]
+Placeholders = dict[tuple[str, str], str]
 """Grammar placeholder (name, type) -> Python variable."""
 
 
@@ -131,7 +131,7 @@ class _Compiler:
                     f"PDDL predicate {name!r} has {len(types)} arguments; at most 2 are supported"
                 )
         self.domain, self.grammar, self.sizes = domain, grammar, sizes
-        self.layout = Layout()
+        self.layout = TableLayout()
         self.functions: list[str] = []
         self.texts: dict[tuple, str] = {}
         self.memos = 0
@@ -225,7 +225,9 @@ class _Compiler:
         return name
 
     def _execute(self, functions: list[str], namespace: dict[str, Any] | None = None):
-        namespace = {"insert": insert, "remove": remove} if namespace is None else namespace
+        namespace = (
+            {"insert": insert_fact, "remove": remove_fact} if namespace is None else namespace
+        )
         exec(compile("\n\n".join(functions), "<alfworld rules>", "exec"), namespace)
         return namespace
 
@@ -564,7 +566,7 @@ class _Compiler:
         parts = getattr(self.grammar.commands[action.name], which)
         if which == "template":
             self._require_static(action.name, parts)
-        context: Context = {
+        context: Placeholders = {
             (p.removeprefix("?"), kind): f"v{k}" for k, (p, kind) in enumerate(action.parameters)
         }
         body = _Writer(1)
@@ -580,7 +582,7 @@ class _Compiler:
             if isinstance(part, Each) and {q.predicate for q in part.query} & self.fluents:
                 raise InputError(f"grammar: the template of {action!r} depends on the state")
 
-    def _parts(self, parts: Sequence[Part], context: Context) -> str:
+    def _parts(self, parts: Sequence[Part], context: Placeholders) -> str:
         pieces = []
         for part in parts:
             match part:
@@ -592,10 +594,10 @@ class _Compiler:
                     pieces.append(self._each(part, context))
         return " + ".join(pieces) or "''"
 
-    def _call(self, symbol: str, context: Context) -> str:
+    def _call(self, symbol: str, context: Placeholders) -> str:
         return f"{self._symbol(symbol, context)}({', '.join(['S', *context.values()])})"
 
-    def _symbol(self, symbol: str, context: Context) -> str:
+    def _symbol(self, symbol: str, context: Placeholders) -> str:
         """The function that writes `symbol` when the placeholders of `context` are known."""
         key = (symbol, tuple(context))
         if key not in self.texts:
@@ -623,7 +625,7 @@ class _Compiler:
             self.functions.append("\n".join([header, *body.lines]))
         return self.texts[key]
 
-    def _holds(self, query: Query, context: Context) -> str:
+    def _holds(self, query: Query, context: Placeholders) -> str:
         if all(arg in context for literal in query for arg in literal.args):
             tests = [self._literal_test(q.predicate, [context[a] for a in q.args]) for q in query]
             return " and ".join(tests)
@@ -646,7 +648,7 @@ class _Compiler:
             return False
         return predicate == positive or positive in self.fluents
 
-    def _each(self, each: Each, context: Context) -> str:
+    def _each(self, each: Each, context: Placeholders) -> str:
         if not each.query:
             return self._element(each.part, context)
         inner = {placeholder: f"v{k}" for k, placeholder in enumerate(context)}
@@ -675,7 +677,7 @@ class _Compiler:
         name = self._define("each", outer.values(), body)
         return f"{name}({', '.join(['S', *context.values()])})"
 
-    def _element(self, part: Symbol | Expression, context: Context) -> str:
+    def _element(self, part: Symbol | Expression, context: Placeholders) -> str:
         if isinstance(part, Symbol):
             return self._call(part.name, context)
         by_name = {name: variable for (name, _), variable in context.items()}
@@ -685,8 +687,8 @@ class _Compiler:
         self,
         out: _Writer,
         query: Query,
-        context: Context,
-        leaf: Callable[[_Writer, Context], None],
+        context: Placeholders,
+        leaf: Callable[[_Writer, Placeholders], None],
     ) -> None:
         """Write loops over a query's assignments, in the reference's order.
 
@@ -725,7 +727,7 @@ class _Compiler:
         position: int,
         placeholder: tuple[str, str],
         variable: str,
-        known: Context,
+        known: Placeholders,
     ) -> None:
         kind = placeholder[1]
         if kind != "object" and kind not in self.domain.supertypes:

@@ -12,14 +12,14 @@ import pytest
 
 from proxmo.envs import registry
 from proxmo.envs.alfworld import Game, Games, load_games, replay
-from proxmo.envs.alfworld.generator import GeneratedGame, generate, write_games
+from proxmo.envs.alfworld.generator.games import GeneratedGame, generate_games, write_games
 from proxmo.envs.alfworld.tasks import load_tasks
 from proxmo.errors import InputError
 
 
 @pytest.fixture
 def games() -> list[GeneratedGame]:
-    return [*generate(0, 3), *generate(0, 2, split="valid_seen")]
+    return [*generate_games(0, 3), *generate_games(0, 2, split="valid_seen")]
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_two_copies_of_the_data_are_refused(folder: Path):
 
 def test_the_split_valid_is_that_of_the_data_if_it_has_one(folder: Path, tmp_path: Path):
     assert {game.split for game in load_games(folder, "valid")} == {"valid_seen"}
-    write_games(generate(0, 2, split="valid"), tmp_path / "own")
+    write_games(generate_games(0, 2, split="valid"), tmp_path / "own")
     assert {game.split for game in load_games(tmp_path / "own", "valid")} == {"valid"}
 
 
@@ -209,7 +209,7 @@ def test_without_data_tasks_are_generated(monkeypatch: pytest.MonkeyPatch):
     spec = registry.get("alfworld")
     tasks = spec.load_tasks("train", seed=4, count=2)
     assert len(tasks) == 2
-    assert [tasks[i].id for i in range(2)] == [game.game_id for game in generate(4, 2)]
+    assert [tasks[i].id for i in range(2)] == [game.game_id for game in generate_games(4, 2)]
     _, info = spec.make().reset(options=tasks[0].options)
     assert info["task_type"] == tasks[0].task_type
 

@@ -15,22 +15,18 @@ from statistics import mean
 import pytest
 
 from proxmo.envs.alfworld import load_games
+from proxmo.envs.alfworld.engine.names import display_names
 from proxmo.envs.alfworld.expert import parse_task
-from proxmo.envs.alfworld.games import TASK_TYPES
-from proxmo.envs.alfworld.generator import (
-    TREATMENTS,
-    GeneratedGame,
-    furnish,
-    generate,
-    names_of,
-    write_games,
-)
-from proxmo.envs.alfworld.replay import replay
-from proxmo.envs.alfworld.rooms import Counts, tables
+from proxmo.envs.alfworld.games.game import TASK_TYPES
+from proxmo.envs.alfworld.games.replay import replay
+from proxmo.envs.alfworld.generator.games import GeneratedGame, generate_games, write_games
+from proxmo.envs.alfworld.generator.goal import TREATMENTS
+from proxmo.envs.alfworld.generator.layout import furnish
+from proxmo.envs.alfworld.generator.rooms import Counts, tables
 from proxmo.errors import InputError, ProxmoError
 
 ARCHIVE = (
-    Path(__file__).resolve().parents[3] / "shared" / "alfworld" / "train_and_valid_seen.tar.xz"
+    Path(__file__).resolve().parents[4] / "shared" / "alfworld" / "train_and_valid_seen.tar.xz"
 )
 
 
@@ -47,19 +43,19 @@ def check_walkthrough(game: GeneratedGame) -> None:
 
 
 def test_walkthroughs_solve_the_games_and_not_before_their_last_command():
-    for game in generate(0, 150):
+    for game in generate_games(0, 150):
         check_walkthrough(game)
 
 
 @pytest.mark.slow
 def test_walkthroughs_solve_3000_games():
-    for game in generate(1, 3000):
+    for game in generate_games(1, 3000):
         check_walkthrough(game)
 
 
 @pytest.mark.parametrize("task_type", TASK_TYPES)
 def test_each_task_type_can_be_had_alone(task_type):
-    games = generate(3, 5, [task_type])
+    games = generate_games(3, 5, [task_type])
     assert {game.task_type for game in games} == {task_type}
     for game in games:
         check_walkthrough(game)
@@ -74,26 +70,26 @@ def test_task_types_come_as_often_as_in_the_official_train_games():
         "pick_cool_then_place_in_recep": 533,
         "pick_two_obj_and_place": 813,
     }
-    counts = Counter(game.task_type for game in generate(0, 4000))
+    counts = Counter(game.task_type for game in generate_games(0, 4000))
     for task_type, number in official.items():
         # Four standard deviations of a share near 0.2 over 4,000 draws: 0.025.
         assert counts[task_type] / 4000 == pytest.approx(number / 3553, abs=0.025)
 
 
 def test_the_first_games_do_not_depend_on_how_many_follow():
-    assert digest(generate(4, 12)[:5]) == digest(generate(4, 5))
+    assert digest(generate_games(4, 12)[:5]) == digest(generate_games(4, 5))
 
 
 def test_the_order_of_reading_does_not_matter():
-    forwards, backwards = generate(4, 6), generate(4, 6)
+    forwards, backwards = generate_games(4, 6), generate_games(4, 6)
     texts = [game.to_json() for game in reversed(backwards)]
     assert texts[::-1] == [game.to_json() for game in forwards]
 
 
 def test_same_seed_same_bytes_in_processes_with_different_hash_seeds():
     code = (
-        "import hashlib; from proxmo.envs.alfworld.generator import generate;"
-        "games = generate(6, 20, split='valid');"
+        "import hashlib; from proxmo.envs.alfworld.generator.games import generate_games;"
+        "games = generate_games(6, 20, split='valid');"
         "text = '\\n'.join(game.to_json() for game in games);"
         "print(hashlib.sha256(text.encode()).hexdigest())"
     )
@@ -107,19 +103,23 @@ def test_same_seed_same_bytes_in_processes_with_different_hash_seeds():
         ).stdout.strip()
         for hash_seed in ("1", "77")
     }
-    assert digests == {digest(generate(6, 20, split="valid"))}
+    assert digests == {digest(generate_games(6, 20, split="valid"))}
 
 
 def test_splits_and_seeds_have_no_game_in_common():
-    streams = [generate(0, 200), generate(0, 200, split="valid"), generate(1, 200)]
+    streams = [
+        generate_games(0, 200),
+        generate_games(0, 200, split="valid"),
+        generate_games(1, 200),
+    ]
     problems = [{game.problem.partition("\n")[2] for game in games} for games in streams]
     assert len(set.union(*problems)) == 600
     assert len({game.game_id for games in streams for game in games}) == 600
 
 
-def test_restricted_games_have_names_of_their_own():
-    restricted = generate(0, 50, ["pick_two_obj_and_place"])
-    assert not {g.game_id for g in restricted} & {g.game_id for g in generate(0, 50)}
+def test_restricted_games_have_display_names_their_own():
+    restricted = generate_games(0, 50, ["pick_two_obj_and_place"])
+    assert not {g.game_id for g in restricted} & {g.game_id for g in generate_games(0, 50)}
 
 
 @pytest.mark.parametrize(
@@ -134,11 +134,11 @@ def test_restricted_games_have_names_of_their_own():
 )
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(InputError, match=re.escape(message)):
-        generate(**{"seed": 0, "count": 1} | arguments)
+        generate_games(**{"seed": 0, "count": 1} | arguments)
 
 
 def test_written_games_are_found_with_their_split_and_play_the_same(tmp_path):
-    games = generate(2, 6, split="valid_seen")
+    games = generate_games(2, 6, split="valid_seen")
     paths = write_games(games, tmp_path)
     assert all(path.name == "game.tw-pddl" for path in paths)
     found = load_games(tmp_path, "valid_seen")
@@ -150,7 +150,7 @@ def test_written_games_are_found_with_their_split_and_play_the_same(tmp_path):
 
 
 def test_traj_data_names_the_task_as_the_official_files_do(tmp_path):
-    for path in write_games(generate(2, 12), tmp_path):
+    for path in write_games(generate_games(2, 12), tmp_path):
         data = json.loads((path.parent / "traj_data.json").read_text())
         task, thing, movable, place, scene = path.parent.parent.name.split("-")
         parameters = data["pddl_params"]
@@ -163,12 +163,12 @@ def test_traj_data_names_the_task_as_the_official_files_do(tmp_path):
 
 
 def test_games_survive_pickling():
-    game = generate(0, 1)[0]
+    game = generate_games(0, 1)[0]
     assert pickle.loads(pickle.dumps(game)).to_json() == game.to_json()
 
 
 def test_objects_are_where_the_table_has_seen_them():
-    for game in generate(8, 100):
+    for game in generate_games(8, 100):
         usual = tables().rooms[game.goal.room].objects
         for thing in game.layout.things:
             if thing.inside is not None:
@@ -176,7 +176,7 @@ def test_objects_are_where_the_table_has_seen_them():
 
 
 def test_what_the_task_asks_for_does_not_start_where_it_is_to_go_or_to_be_treated():
-    for game in generate(8, 300):
+    for game in generate_games(8, 300):
         goal = game.goal
         barred = TREATMENTS.get(goal.task_type, ("", goal.place))[1]
         wanted = [thing for thing in game.layout.things if thing.type == goal.thing]
@@ -187,20 +187,20 @@ def test_what_the_task_asks_for_does_not_start_where_it_is_to_go_or_to_be_treate
 def test_no_location_holds_unrelated_furniture():
     # A location where a fridge and a bed are both in reach would give the game away.
     alone = {"Bed", "Bathtub", "Fridge", "Sofa", "Toilet", "ArmChair"}
-    for game in generate(8, 100):
+    for game in generate_games(8, 100):
         at = Counter(receptacle.location for receptacle in game.layout.receptacles)
         for receptacle in game.layout.receptacles:
             assert receptacle.type not in alone or at[receptacle.location] == 1
 
 
 def test_a_layout_depends_on_its_random_numbers_alone():
-    goal = generate(0, 1)[0].goal
+    goal = generate_games(0, 1)[0].goal
     assert furnish(random.Random(5), goal) == furnish(random.Random(5), goal)
     assert furnish(random.Random(5), goal) != furnish(random.Random(6), goal)
 
 
 def test_names_count_down_in_the_order_of_identifiers():
-    names = names_of(["Mug_bar_b", "Mug_bar_a", "Sink_bar_a_bar_SinkBasin", "Sink_bar_a"])
+    names = display_names(["Mug_bar_b", "Mug_bar_a", "Sink_bar_a_bar_SinkBasin", "Sink_bar_a"])
     assert names == {
         "Mug_bar_a": "mug 2",
         "Mug_bar_b": "mug 1",
@@ -231,7 +231,7 @@ def test_rooms_and_plans_are_as_large_as_the_official_ones():
     if not ARCHIVE.exists():
         pytest.skip(f"the official games are not at {ARCHIVE}")
     official = [features(game) for game in load_games(ARCHIVE, "train")[::4]]
-    ours = [features(game) for game in generate(0, 1000)]
+    ours = [features(game) for game in generate_games(0, 1000)]
     for theirs, mine in zip(zip(*official, strict=True), zip(*ours, strict=True), strict=True):
         assert mean(mine) == pytest.approx(mean(theirs), rel=0.1)
 
@@ -245,5 +245,5 @@ def test_the_reference_engine_loads_and_agrees():
     except ProxmoError as error:
         pytest.skip(str(error))
     rng = random.Random(0)
-    for game in generate(7, 6):
+    for game in generate_games(7, 6):
         assert differences(game, reference.record(game, rng, steps=20)) == []

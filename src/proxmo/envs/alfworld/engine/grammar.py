@@ -70,7 +70,7 @@ class Production(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandSentences:
     """How an action is written and answered."""
 
     template: tuple[Part, ...]
@@ -82,7 +82,7 @@ class Grammar:
     """All sentences of a game."""
 
     productions: dict[str, tuple[Production, ...]]
-    commands: dict[str, Command]
+    commands: dict[str, CommandSentences]
     """By lower-case action name."""
 
 
@@ -128,7 +128,7 @@ def split_task(text: str) -> tuple[str, str | None]:
 def parse_grammar(text: str) -> Grammar:
     """A `Grammar` from its text; `InputError` names what cannot be read."""
     productions: dict[str, tuple[Production, ...]] = {}
-    commands: dict[str, Command] = {}
+    commands: dict[str, CommandSentences] = {}
     tokens = _lex(text)
     position = 0
 
@@ -160,7 +160,7 @@ def parse_grammar(text: str) -> Grammar:
                 raise InputError(f"grammar: action {name!r} needs a template and a feedback")
             if "grammar" in fields:
                 productions |= _parse_table(fields["grammar"])
-            commands[name.lower()] = Command(
+            commands[name.lower()] = CommandSentences(
                 parse_parts(fields["template"][1:-1]), parse_parts(fields["feedback"][1:-1])
             )
         else:

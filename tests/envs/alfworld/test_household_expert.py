@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from proxmo.envs.alfworld import AlfworldEnv, Game, Games, load_games
-from proxmo.envs.alfworld.expert import Expert, Task, parse_task
-from proxmo.envs.alfworld.generator import generate
+from proxmo.envs.alfworld.expert import HouseholdExpert, HouseholdTask, parse_task
+from proxmo.envs.alfworld.generator.games import generate_games
 from proxmo.errors import InputError
 
 ARCHIVE = (
-    Path(__file__).resolve().parents[3] / "shared" / "alfworld" / "train_and_valid_seen.tar.xz"
+    Path(__file__).resolve().parents[4] / "shared" / "alfworld" / "train_and_valid_seen.tar.xz"
 )
 
 START = (
@@ -30,13 +30,13 @@ def go_to_all(receptacles: str) -> list[str]:
     return ["go to " + name.removeprefix("a ") for name in names] + ALWAYS
 
 
-def started(task: str, receptacles: str, seed: int | None = None) -> Expert:
-    expert = Expert(seed)
+def started(task: str, receptacles: str, seed: int | None = None) -> HouseholdExpert:
+    expert = HouseholdExpert(seed)
     expert.reset(START.format(receptacles=receptacles, task=task))
     return expert
 
 
-def play(game: Game, expert: Expert, max_steps: int = 150) -> tuple[list[str], bool]:
+def play(game: Game, expert: HouseholdExpert, max_steps: int = 150) -> tuple[list[str], bool]:
     """The expert's commands, and whether they succeeded."""
     env = AlfworldEnv(max_steps=max_steps)
     observation, info = env.reset(options={"game": game})
@@ -52,7 +52,7 @@ def play(game: Game, expert: Expert, max_steps: int = 150) -> tuple[list[str], b
 
 def lengths(games) -> list[float]:
     """Steps to success in each game; infinite where 150 were not enough."""
-    played = [play(game, Expert()) for game in games]
+    played = [play(game, HouseholdExpert()) for game in games]
     return [len(actions) if success else float("inf") for actions, success in played]
 
 
@@ -63,18 +63,24 @@ def share(steps: list[float], limit: int) -> float:
 @pytest.mark.parametrize(
     ("sentence", "task"),
     [
-        ("put a mug in desk.", Task("mug", "desk")),
-        ("put some toiletpaper on toilet.", Task("toiletpaper", "toilet")),
-        ("look at cd under the desklamp.", Task("cd", lamp="desklamp")),
-        ("examine the pen with the desklamp.", Task("pen", lamp="desklamp")),
-        ("put a clean pan in fridge.", Task("pan", "fridge", treatment="clean")),
-        ("clean some soapbar and put it in cabinet.", Task("soapbar", "cabinet", "", "clean")),
-        ("put a hot egg in fridge.", Task("egg", "fridge", treatment="heat")),
-        ("heat some egg and put it in fridge.", Task("egg", "fridge", treatment="heat")),
-        ("put a cool cup in microwave.", Task("cup", "microwave", treatment="cool")),
-        ("cool some cup and put it in microwave.", Task("cup", "microwave", treatment="cool")),
-        ("put two cd in safe.", Task("cd", "safe", instances=2)),
-        ("find two cd and put them in safe.", Task("cd", "safe", instances=2)),
+        ("put a mug in desk.", HouseholdTask("mug", "desk")),
+        ("put some toiletpaper on toilet.", HouseholdTask("toiletpaper", "toilet")),
+        ("look at cd under the desklamp.", HouseholdTask("cd", lamp="desklamp")),
+        ("examine the pen with the desklamp.", HouseholdTask("pen", lamp="desklamp")),
+        ("put a clean pan in fridge.", HouseholdTask("pan", "fridge", treatment="clean")),
+        (
+            "clean some soapbar and put it in cabinet.",
+            HouseholdTask("soapbar", "cabinet", "", "clean"),
+        ),
+        ("put a hot egg in fridge.", HouseholdTask("egg", "fridge", treatment="heat")),
+        ("heat some egg and put it in fridge.", HouseholdTask("egg", "fridge", treatment="heat")),
+        ("put a cool cup in microwave.", HouseholdTask("cup", "microwave", treatment="cool")),
+        (
+            "cool some cup and put it in microwave.",
+            HouseholdTask("cup", "microwave", treatment="cool"),
+        ),
+        ("put two cd in safe.", HouseholdTask("cd", "safe", instances=2)),
+        ("find two cd and put them in safe.", HouseholdTask("cd", "safe", instances=2)),
     ],
 )
 def test_every_official_goal_sentence_is_understood(sentence, task):
@@ -88,12 +94,12 @@ def test_a_human_goal_phrasing_is_refused_by_name():
 
 def test_an_observation_that_starts_no_game_is_refused():
     with pytest.raises(InputError, match="first observation"):
-        Expert().reset("You arrive at desk 1.")
+        HouseholdExpert().reset("You arrive at desk 1.")
 
 
 def test_acting_before_reset_is_refused():
     with pytest.raises(InputError, match="reset"):
-        Expert().act("You arrive at desk 1.", ALWAYS)
+        HouseholdExpert().act("You arrive at desk 1.", ALWAYS)
 
 
 def test_it_searches_the_likeliest_place_first_and_takes_what_it_sees():
@@ -140,17 +146,17 @@ def test_it_never_chooses_what_is_not_admissible():
 
 
 def test_same_seed_same_actions_and_seeds_vary_the_search():
-    games = generate(5, 20)
-    fixed, again = ([play(game, Expert(3))[0] for game in games] for _ in range(2))
+    games = generate_games(5, 20)
+    fixed, again = ([play(game, HouseholdExpert(3))[0] for game in games] for _ in range(2))
     assert fixed == again
-    assert fixed != [play(game, Expert(4))[0] for game in games]
+    assert fixed != [play(game, HouseholdExpert(4))[0] for game in games]
 
 
 def test_it_goes_on_where_somebody_else_left_off():
-    for game in generate(9, 60):
+    for game in generate_games(9, 60):
         env = AlfworldEnv(max_steps=150)
         observation, info = env.reset(options={"game": game})
-        expert, somebody = Expert(), random.Random(game.game_id)
+        expert, somebody = HouseholdExpert(), random.Random(game.game_id)
         expert.reset(observation)
         over = False
         while not over:
@@ -175,14 +181,14 @@ def test_it_puts_away_what_somebody_else_took():
 
 
 def test_it_solves_generated_games():
-    steps = lengths(generate(1, 150, split="valid"))
+    steps = lengths(generate_games(1, 150, split="valid"))
     assert share(steps, 50) >= 0.9
     assert share(steps, 150) >= 0.99
 
 
 @pytest.mark.slow
 def test_it_solves_2000_generated_games():
-    steps = lengths(generate(2, 2000))
+    steps = lengths(generate_games(2, 2000))
     assert share(steps, 50) >= 0.98
     assert share(steps, 150) >= 0.99
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from proxmo.envs.alfworld import TASK_TYPES, load_games
-from proxmo.envs.alfworld.generator import generate
+from proxmo.envs.alfworld.generator.games import generate_games
 from proxmo.envs.alfworld.reference import Reference, differences
 from proxmo.errors import ProxmoError
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "alfworld"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "alfworld"
 INSTALLED = find_spec("textworld") is not None and find_spec("alfworld") is not None
 
 needs_reference = pytest.mark.skipif(
@@ -29,7 +29,7 @@ needs_reference = pytest.mark.skipif(
 @needs_reference
 @pytest.mark.parametrize("task_type", TASK_TYPES)
 def test_the_reference_agrees_on_a_generated_game(task_type: str):
-    (game,) = generate(7, 1, [task_type])
+    (game,) = generate_games(7, 1, [task_type])
     transcript = Reference().record(game, random.Random(1), steps=12)
     assert transcript.turns
     assert differences(game, transcript) == []
@@ -49,7 +49,7 @@ def test_the_reference_leaves_the_variables_of_the_process_alone():
 @pytest.mark.reference
 @needs_reference
 def test_the_reference_accepts_a_generated_walkthrough():
-    (game,) = generate(3, 1)
+    (game,) = generate_games(3, 1)
     reference = Reference()
     reference.reset(game)
     for command in game.walkthrough:

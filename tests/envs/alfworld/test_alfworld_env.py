@@ -9,16 +9,16 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from proxmo.envs.alfworld import AlfworldEnv, Game
-from proxmo.envs.alfworld.generator import generate
+from proxmo.envs.alfworld.generator.games import generate_games
 from proxmo.envs.base import TextEnv
 from proxmo.errors import InputError
 
-DATA = Path(__file__).parents[1] / "data" / "alfworld"
+DATA = Path(__file__).parents[2] / "data" / "alfworld"
 
 
 @pytest.fixture
 def kitchen() -> Game:
-    files = resources.files("proxmo.envs.alfworld")
+    files = resources.files("proxmo.envs.alfworld.generator")
     return Game.from_pddl(
         (files / "domain.pddl").read_text("utf-8"),
         (DATA / "kitchen.pddl").read_text("utf-8"),
@@ -87,7 +87,7 @@ def test_space_around_a_command_is_ignored_and_case_is_not(kitchen: Game):
 
 
 def test_success_ends_the_episode_with_the_reward():
-    (game,) = generate(0, 1)
+    (game,) = generate_games(0, 1)
     env = start(game, max_steps=1000, success_reward=3.0)
     *before, last = [env.step(command) for command in game.walkthrough]
     assert all((r, done, cut) == (0.0, False, False) for _, r, done, cut, _ in before)
@@ -121,13 +121,13 @@ def test_episodes_of_one_game_do_not_influence_each_other(kitchen: Game):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_gymnasium_accepts_the_environment():
-    env = AlfworldEnv(games=generate(0, 3))
+    env = AlfworldEnv(games=generate_games(0, 3))
     assert isinstance(env, TextEnv)
     check_env(env, skip_render_check=True)
 
 
 def test_a_seed_draws_the_same_game():
-    env = AlfworldEnv(games=generate(0, 20))
+    env = AlfworldEnv(games=generate_games(0, 20))
     drawn = [env.reset(seed=seed)[1]["game_id"] for seed in (1, 2, 3, 1, 2, 3)]
     assert drawn[:3] == drawn[3:]
     assert len(set(drawn)) > 1

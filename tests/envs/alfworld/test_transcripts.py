@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from proxmo.envs.alfworld import Game, Games, load_games
-from proxmo.envs.alfworld.reference import Transcript, Turn, differences
+from proxmo.envs.alfworld.reference import ReferenceTurn, Transcript, differences
 
-RECORDED = Path(__file__).parents[1] / "data" / "alfworld" / "recorded.jsonl.gz"
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "alfworld"
+RECORDED = Path(__file__).parents[2] / "data" / "alfworld" / "recorded.jsonl.gz"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "alfworld"
 
 
 def read_lines(path: Path) -> Iterator[dict]:
@@ -65,9 +65,9 @@ def test_a_single_altered_answer_is_found(what: str):
     turns = list(transcript.turns)
     old = turns[3]
     turns[3] = {
-        "observation": Turn(old.action, old.feedback + " ", old.admissible, old.won),
-        "admissible": Turn(old.action, old.feedback, old.admissible[::-1], old.won),
-        "success": Turn(old.action, old.feedback, old.admissible, not old.won),
+        "observation": ReferenceTurn(old.action, old.feedback + " ", old.admissible, old.won),
+        "admissible": ReferenceTurn(old.action, old.feedback, old.admissible[::-1], old.won),
+        "success": ReferenceTurn(old.action, old.feedback, old.admissible, not old.won),
     }[what]
     altered = Transcript("kitchen", transcript.initial, transcript.admissible, tuple(turns))
     assert [(d.step, d.what) for d in differences(game, altered)] == [(4, what)]

@@ -1,0 +1,1 @@
+"""The rules and sentences of a game, run."""

@@ -263,6 +263,9 @@ def test_every_command_explains_its_options(command, capsys):
         (["generate"], "--out"),
         (["generate", "--out", "x", "--count", "0"], "--count 0"),
         (["generate", "--out", __file__], "give a folder"),
+        (["generate", "--out", "x", "--env", "webshop"], "'webshop' does not write its tasks"),
+        (["generate", "--out", "x", "--env", "nowhere"], "unknown environment 'nowhere'"),
+        (["generate", "--out", "x", "--split", "../y"], "split '../y' is none of"),
         (["sft", "--sft.epochs", "0"], "--sft.epochs 0"),
     ],
 )

@@ -21,7 +21,6 @@ NOT_YET = {
     "adapters/skyrl/data.py",
     "adapters/verl/data.py",
     "commands/evaluate.py",
-    "commands/generate.py",
     "commands/sft.py",
     "types.py",
 }

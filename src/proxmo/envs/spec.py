@@ -180,6 +180,15 @@ class EnvSpec:
         """The codec of its texts; None where it has none."""
         return None if self.codec is None else self._code("codec")()
 
+    def write_tasks(self, folder: Path, split: str, seed: int, count: int) -> list[Path]:
+        """Write the first `count` generated tasks of `split` and `seed` as data; its files."""
+        if self.write is None:
+            raise InputError(
+                f"environment {self.name!r} does not write its tasks as data; where no data is "
+                "named they are generated from the seed, without files"
+            )
+        return self._code("write")(folder, split, seed, count)
+
     def examples_file(self) -> Traversable | None:
         """The file of worked examples; None where there is none."""
         if self.examples is None:

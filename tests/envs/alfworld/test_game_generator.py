@@ -14,6 +14,8 @@ from statistics import mean
 
 import pytest
 
+from proxmo import cli
+from proxmo.envs import registry
 from proxmo.envs.alfworld import load_games
 from proxmo.envs.alfworld.engine.names import display_names
 from proxmo.envs.alfworld.expert import parse_task
@@ -247,3 +249,10 @@ def test_the_reference_engine_loads_and_agrees():
     rng = random.Random(0)
     for game in generate_games(7, 6):
         assert differences(game, reference.record(game, rng, steps=20)) == []
+
+
+def test_the_command_writes_what_the_environment_then_loads(tmp_path, capsys):
+    assert cli.main(["generate", "--out", str(tmp_path), "--count", "3", "--seed", "2"]) == 0
+    assert "3 tasks in 3 files" in capsys.readouterr().out
+    tasks = registry.get("alfworld").load_tasks("train", str(tmp_path))
+    assert {tasks[i].id for i in range(3)} == {game.game_id for game in generate_games(2, 3)}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from proxmo.envs.alfworld.games.game import Game
 from proxmo.envs.alfworld.games.load import HOW_TO_GET, load_games
+from proxmo.envs.alfworld.generator.games import generate_games, write_games
 from proxmo.envs.base import Task
 from proxmo.errors import InputError
 
@@ -51,6 +52,9 @@ def load_tasks(
             f"there are no generated games of split {split!r}, only 'train' and 'valid'; "
             f"the official splits need the official games. {HOW_TO_GET}"
         )
-    from proxmo.envs.alfworld.generator.games import generate_games
-
     return GameTasks(load_games(generate_games(seed, count or DEFAULT_COUNT, split=split)))
+
+
+def write_tasks(folder: Path, split: str, seed: int, count: int) -> list[Path]:
+    """Write generated games in the official layout, `folder/<split>/<task>/<trial>`."""
+    return write_games(generate_games(seed, count, split=split), folder)

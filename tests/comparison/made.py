@@ -5,9 +5,12 @@ from pathlib import Path
 from proxmo.comparison.file import FILE_NAME
 from proxmo.comparison.plan import load_plan
 from proxmo.credit import Steps
+from proxmo.envs import registry
 from proxmo.evaluation.scores import summarize
+from proxmo.policies.transformers import PromptSettings
 from proxmo.training.metrics import rollout_metrics
 from proxmo.training.run_folder import RunFolder
+from proxmo.training.start import start_of, write_start
 from proxmo.types import Step, Trajectory
 
 NASTY = "<script>document.title = 'stolen'</script><img src=x onerror=\"document.title='stolen'\">"
@@ -52,6 +55,8 @@ def make_run(run):
     run.folder.mkdir(parents=True)
     folder.write_config(config)
     folder.write_digest("the same weights")
+    data = registry.get(config.env.name).fingerprint(config.env.data)
+    write_start(folder.start_file, start_of(config, data, 50, PromptSettings()))
     folder.append_evaluation(0, evaluation(3))
     estimator = config.credit
     for update in range(1, config.optim.updates + 1):

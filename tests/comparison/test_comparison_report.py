@@ -1,6 +1,7 @@
 """What a comparison's tables, figures and page say."""
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -13,11 +14,14 @@ from matplotlib.figure import Figure
 from proxmo import cli
 from proxmo.comparison.credit_view import group_views
 from proxmo.comparison.figures import figures_of, hundredths, steps_taken
+from proxmo.comparison.jobs import check_folders
 from proxmo.comparison.plan import load_plan
 from proxmo.comparison.report import write_report
 from proxmo.comparison.results import SCORE, Results, fairness_checks, trajectory_file
 from proxmo.comparison.tables import Table, differences_table, final_table, types_table
+from proxmo.errors import InputError
 from proxmo.training.run_folder import RunFolder
+from proxmo.training.start import read_start, write_start
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +111,32 @@ def test_runs_that_started_from_other_weights_are_unfair_and_unrecorded_ones_not
     assert fairness_checks(Results(broken))[0].holds is None
 
 
+def test_runs_on_other_data_or_of_another_version_are_unfair(broken):
+    file = RunFolder(next(run.folder for run in broken.runs if run.variant == "grpo")).start_file
+    began = read_start(file)
+    assert began is not None
+    write_start(file, dataclasses.replace(began, proxmo="0.0.1"))
+    check = fairness_checks(Results(broken))[1]
+    assert check.claim == "alfworld: the same data, one version of proxmo"
+    assert (check.holds, "proxmo 0.0.1" in check.detail) == (False, True)
+    write_start(file, dataclasses.replace(began, data="other"))
+    assert "data other" in fairness_checks(Results(broken))[1].detail
+    with pytest.raises(InputError, match="was begun with other data"):
+        check_folders(broken)
+    file.unlink()
+    assert fairness_checks(Results(broken))[1].holds is None
+
+
+def test_a_damaged_list_of_failures_is_named(broken):
+    (broken.out / "failures.json").write_text("[1]")
+    with pytest.raises(InputError, match=r"failures\.json is damaged"):
+        Results(broken)
+
+
 def test_without_trajectories_it_is_not_known_whether_tasks_were_the_same(broken):
     for run in broken.runs:
         shutil.rmtree(RunFolder(run.folder).trajectories)
-    check = fairness_checks(Results(broken))[1]
+    check = fairness_checks(Results(broken))[2]
     assert check.claim == "alfworld: the same tasks in the same order"
     assert check.holds is None
     assert "not known" in write_report(broken).read_text()

@@ -17,7 +17,7 @@ from proxmo.envs import registry
 from proxmo.errors import InputError
 from proxmo.files import write_text
 from proxmo.training.run_folder import RunFolder
-from proxmo.training.start import changed_setting
+from proxmo.training.start import changed_setting, read_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,25 @@ def check_folders(plan: Plan) -> None:
                 f"{run.folder} was begun with {name} = {old!r}, and the comparison now says "
                 f"{new!r}; put it back, give the comparison another out, or delete that folder"
             )
+        _check_data(run)
         if before.optim.updates > run.config.optim.updates:
             raise InputError(
                 f"{run.folder} was begun for {before.optim.updates} updates, more than the "
                 f"{run.config.optim.updates} asked for now; ask for as many or more"
             )
+
+
+def _check_data(run: Run) -> None:
+    """Refuse a run on disk that began with other data than is there now."""
+    began, env = read_start(RunFolder(run.folder).start_file), run.config.env
+    if began is None:
+        return
+    data = registry.get(env.name).fingerprint(env.data)
+    if began.data != data:
+        raise InputError(
+            f"{run.folder} was begun with other data (fingerprint {began.data}, now {data}); put "
+            "the data back, give the comparison another out, or delete that folder"
+        )
 
 
 def _where_it_is_now(before: TrainConfig, model: Path) -> TrainConfig:

@@ -17,6 +17,7 @@ from proxmo.comparison.runner import read_failures
 from proxmo.credit.steps import Floats
 from proxmo.envs import registry
 from proxmo.training.run_folder import RunFolder
+from proxmo.training.start import Start, read_start
 
 Record = dict[str, Any]
 
@@ -61,6 +62,8 @@ class RunRecord:
     """Updates made before -> evaluation."""
     start: str | None
     """A name of the weights that the run started from; None where it is not on record."""
+    began: Start | None
+    """All else that its numbers depend on; None where it is not on record."""
 
     @property
     def last(self) -> Record:
@@ -173,6 +176,7 @@ def fairness_checks(results: Results) -> list[Check]:
         records = [record for name in names for record in results.of(environment, name)]
         checks += [
             _same_start(environment, [*results.of(environment, COLD_START), *records]),
+            _same_data(environment, records),
             _same_tasks(environment, records),
             _same_budget(environment, records),
         ]
@@ -194,6 +198,21 @@ def _same_start(environment: str, records: Sequence[RunRecord]) -> Check:
     if len(known) < len(records):
         return Check(claim, None, "the weights that runs started from are not all on record")
     return Check(claim, True, "same weights before training")
+
+
+def _same_data(environment: str, records: Sequence[RunRecord]) -> Check:
+    """All runs drew their tasks from the same data, and were made by one version of proxmo."""
+    claim = f"{environment}: the same data, one version of proxmo"
+    known = [record.began for record in records if record.began is not None]
+    data = sorted({began.data for began in known})
+    versions = sorted({began.proxmo for began in known})
+    if len(data) > 1 or len(versions) > 1:
+        told = [f"data {name}" for name in data] * (len(data) > 1)
+        told += [f"proxmo {name}" for name in versions] * (len(versions) > 1)
+        return Check(claim, False, f"differs: {', '.join(told)}")
+    if len(known) < len(records):
+        return Check(claim, None, "what runs began with is not on record for all of them")
+    return Check(claim, True, f"data {data[0]}, proxmo {versions[0]}")
 
 
 def _same_tasks(environment: str, records: Sequence[RunRecord]) -> Check:
@@ -231,4 +250,5 @@ def _same_budget(environment: str, records: Sequence[RunRecord]) -> Check:
 def _read(run: Run) -> RunRecord:
     folder = RunFolder(run.folder)
     evaluations = {line["update"]: line for line in folder.read_evaluations()}
-    return RunRecord(run, folder.read_metrics(), evaluations, folder.read_digest())
+    began = read_start(folder.start_file)
+    return RunRecord(run, folder.read_metrics(), evaluations, folder.read_digest(), began)

@@ -98,7 +98,15 @@ def threads_for(at_once: int) -> int:
 def read_failures(out: Path) -> dict[str, str]:
     """Jobs that failed when they were last tried, with their last words."""
     file = out / "failures.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if not file.is_file():
+        return {}
+    try:
+        failures = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(failures, dict):
+            raise TypeError(f"it holds a {type(failures).__name__}, not a table")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{file} is damaged ({error}); delete it") from None
+    return {str(name): str(why) for name, why in failures.items()}
 
 
 def log_file(out: Path, job: Job) -> Path:

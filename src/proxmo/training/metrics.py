@@ -24,8 +24,9 @@ def rollout_metrics(
     sound = [trajectory for trajectory in trajectories if not trajectory.failed]
     judged = trajectories if failed_episodes == "fail" else sound
     steps = [step for trajectory in sound for step in trajectory.steps]
-    graded = any(t.score is not None for t in judged)
-    score = {"rollout/score": float(np.mean([t.score or 0.0 for t in judged]))} if graded else {}
+    scores = [t.score for t in sound if t.score is not None]
+    lost = [0.0] * (len(judged) - len(sound))
+    score = {"rollout/score": float(np.mean(scores + lost))} if scores else {}
     return score | {
         "rollout/success_rate": float(np.mean([t.success for t in judged])),
         "rollout/reward": float(np.mean([t.reward for t in judged])),

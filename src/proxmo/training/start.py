@@ -124,7 +124,7 @@ def write_start(file: Path, start: Start) -> None:
 
 
 def read_start(file: Path) -> Start | None:
-    """What a run began with; None where it is not on record, as in runs of before 0.6."""
+    """What a run began with; None where it is not on record."""
     if not file.is_file():
         return None
     try:

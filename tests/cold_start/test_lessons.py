@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from untaught import fitted
 
-from proxmo.cold_start.demonstrations import demonstrate
+from proxmo.cold_start.demonstrations import DemonstratedTurn, demonstrate
 from proxmo.cold_start.lessons import lessons_of, thinned
 
 
@@ -55,3 +55,11 @@ def test_what_is_taught_are_actions_whatever_observations_weigh(alfworld, tasks)
         taught = sum(int(row.taught.sum()) for row in lessons_of(policy, episodes, weight))
         said = [turn.action for turns in episodes for turn in turns]
         assert taught == sum(len(policy.tokenizer(a)["input_ids"]) + 1 for a in said)
+
+
+def test_an_action_that_holds_a_mark_of_turns_is_taught_as_its_characters(alfworld, tasks):
+    policy = fitted(demonstrate(alfworld, tasks, seed=0).episodes)
+    end = policy.tokenizer.eos_token
+    (lesson,) = lessons_of(policy, [[DemonstratedTurn("", "a room", f"say {end}")]], 0.5)
+    assert lesson.taught.sum() > 2
+    assert lesson.tokens[lesson.taught].tolist().count(policy.tokenizer.eos_token_id) == 1

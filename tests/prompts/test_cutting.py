@@ -12,7 +12,8 @@ def within(limit):
 
 
 def window(prompter, limit, guidance="", past=PAST):
-    return prompter.fitting_window("win", past, "A HALL", ["look", "go"], guidance, within(limit))
+    actions = ["look", "go"]
+    return prompter.turn("window", "win", past, "A HALL", actions, guidance, within(limit))
 
 
 @pytest.mark.parametrize("style", ["think", "compact"])
@@ -66,5 +67,12 @@ def test_rules_task_and_observation_stay_though_nothing_fits(style):
 def test_an_opening_loses_its_list_and_its_guidance():
     prompter = Prompter("think")
     bare = prompter.opening("win", "A HALL", [], "Be quick.")
-    opening = prompter.fitting_opening("win", "A HALL", ["look"], "Be quick.", within(len(bare)))
+    fits = within(len(bare))
+    opening = prompter.turn("conversation", "win", [], "A HALL", ["look"], "Be quick.", fits)
     assert (opening.text, opening.cut) == (bare, True)
+
+
+def test_a_later_message_of_a_conversation_is_never_cut():
+    prompter = Prompter("think")
+    told = prompter.turn("conversation", "win", PAST, "A HALL", ["look"], "Be quick.", within(1))
+    assert (told.text, told.cut) == (prompter.following("A HALL", ["look"]), False)

@@ -76,11 +76,11 @@ def _told(policy: TransformersPolicy, turns: Sequence[DemonstratedTurn]) -> Iter
     chat, prompter, end = policy.chat, policy.prompter, policy.tokenizer.eos_token_id
     past: list[tuple[str, str]] = []
     for turn in turns:
-        prompt = prompter.turn(policy.context, turn.goal, past, turn.observation, ())
+        prompt = prompter.turn(policy.context, turn.goal, past, turn.observation, ()).text
         alone = policy.context == "window" or not past
         read = chat.opening(prompt) if alone else chat.following(prompt, end)
         answer = prompter.response("", turn.action, turn.observation)
-        said = [*policy.tokenizer(answer, add_special_tokens=False)["input_ids"], end]
+        said = [*chat.answer(answer), end]
         past.append((turn.observation, turn.action))
         yield _Told(read, said, turn.stumble)
 

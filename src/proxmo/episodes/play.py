@@ -153,17 +153,15 @@ def _progress(episodes: Sequence[LiveEpisode], tokens: int, seconds: float) -> R
 
 
 def _prompt(policy: Policy, episode: LiveEpisode) -> Prompt:
-    observation, actions = episode.observation, episode.actions
-    if policy.context == "window":
-        past = [(step.observation, step.action) for step in episode.steps]
-        return policy.prompter.fitting_window(
-            episode.goal, past, observation, actions, episode.guidance, fits(policy)
-        )
-    if not episode.steps:
-        return policy.prompter.fitting_opening(
-            episode.goal, observation, actions, episode.guidance, fits(policy)
-        )
-    return Prompt(policy.prompter.following(observation, actions))
+    return policy.prompter.turn(
+        policy.context,
+        episode.goal,
+        [(step.observation, step.action) for step in episode.steps],
+        episode.observation,
+        episode.actions,
+        episode.guidance,
+        fits(policy),
+    )
 
 
 def _warn_of_cuts(trajectories: Sequence[Trajectory]) -> None:

@@ -114,45 +114,21 @@ class Prompter:
         observation: str,
         actions: Sequence[str],
         guidance: str = "",
-    ) -> str:
-        """What a turn adds to a conversation, or all that a window shows.
+        fits: Callable[[str], bool] = lambda prompt: True,
+    ) -> Prompt:
+        """What a turn adds to a conversation, or all that a window shows: as much as fits.
 
-        `past` holds every earlier (observation, action) of the episode, oldest first.
+        `past` holds every earlier (observation, action) of the episode, oldest first. `fits` says
+        whether a prompt that stands alone, of a window or a first one, is short enough; a later
+        message of a conversation has nothing that could be left out.
         """
-        if context == "window":
-            return self.window(goal, past, observation, actions, guidance)
-        if not past:
-            return self.opening(goal, observation, actions, guidance)
-        return self.following(observation, actions)
-
-    def fitting_opening(
-        self,
-        goal: str,
-        observation: str,
-        actions: Sequence[str],
-        guidance: str,
-        fits: Callable[[str], bool],
-    ) -> Prompt:
-        """`opening`, as much of it as fits."""
-
-        def render(_: int, listed: Sequence[str], told: str) -> str:
-            return self.opening(goal, observation, listed, told)
-
-        return fitted(render, 0, actions, guidance, fits)
-
-    def fitting_window(
-        self,
-        goal: str,
-        past: Sequence[tuple[str, str]],
-        observation: str,
-        actions: Sequence[str],
-        guidance: str,
-        fits: Callable[[str], bool],
-    ) -> Prompt:
-        """`window`, as much of it as fits."""
+        if past and context == "conversation":
+            return Prompt(self.following(observation, actions))
 
         def render(untold: int, listed: Sequence[str], told: str) -> str:
-            return self.window(goal, past, observation, listed, told, untold=untold)
+            if context == "window":
+                return self.window(goal, past, observation, listed, told, untold=untold)
+            return self.opening(goal, observation, listed, told)
 
         return fitted(render, len(past), actions, guidance, fits)
 

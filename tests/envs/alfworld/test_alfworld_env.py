@@ -2,8 +2,6 @@
 
 import copy
 import pickle
-from importlib import resources
-from pathlib import Path
 
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -12,19 +10,6 @@ from proxmo.envs.alfworld import AlfworldEnv, Game
 from proxmo.envs.alfworld.generator.games import generate_games
 from proxmo.envs.base import TextEnv
 from proxmo.errors import InputError
-
-DATA = Path(__file__).parents[2] / "data" / "alfworld"
-
-
-@pytest.fixture
-def kitchen() -> Game:
-    files = resources.files("proxmo.envs.alfworld.generator")
-    return Game.from_pddl(
-        (files / "domain.pddl").read_text("utf-8"),
-        (DATA / "kitchen.pddl").read_text("utf-8"),
-        (files / "grammar.twl2").read_text("utf-8").replace("UNKNOWN GOAL", "warm an apple."),
-        game_id="kitchen",
-    )
 
 
 def start(game: Game, **options) -> AlfworldEnv:
@@ -160,6 +145,21 @@ def test_a_copied_environment_goes_on_by_itself(kitchen: Game, duplicate):
     assert play(other, "open fridge 1").endswith("In it, you see a apple 1.")
     assert play(env, "examine fridge 1") == "The fridge 1 is closed."
     assert play(env, "open fridge 1").endswith("In it, you see a apple 1.")
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, through_pickle])
+def test_a_copy_made_at_any_moment_goes_on_exactly_as_the_original(duplicate):
+    (game,) = generate_games(3, 1, ["pick_two_obj_and_place"])
+    env = AlfworldEnv(max_steps=len(game.walkthrough) + 3)
+    env.reset(options={"game": game})
+    # Steps that change nothing, too, and the last two after a nonsense.
+    commands = ["look", "inventory", *game.walkthrough[:-1], "nonsense", game.walkthrough[-1]]
+    copies = []
+    for command in commands:
+        copies.append(duplicate(env))
+        answer = env.step(command)
+        assert [each.step(command) for each in copies] == [answer] * len(copies)
+    assert answer[2]
 
 
 # -- bad input --------------------------------------------------------------------

@@ -15,18 +15,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxmo.envs.alfworld.engine.compiler import (
+from proxmo.envs.alfworld.engine.compiler import Rules, compile_rules
+from proxmo.envs.alfworld.engine.grammar import parse_grammar, split_task
+from proxmo.envs.alfworld.engine.names import display_names
+from proxmo.envs.alfworld.engine.pddl import Domain, Problem, atoms, parse_domain, parse_problem
+from proxmo.envs.alfworld.engine.tables import (
     BY_FIRST,
     BY_SECOND,
     FIRST_TABLE,
     Operation,
-    Rules,
     Slots,
-    compile_rules,
 )
-from proxmo.envs.alfworld.engine.grammar import parse_grammar, split_task
-from proxmo.envs.alfworld.engine.names import display_names
-from proxmo.envs.alfworld.engine.pddl import Domain, Problem, atoms, parse_domain, parse_problem
 
 NOTHING = "Nothing happens."
 _TASK_PREFIX = "Your task is to: "

@@ -155,6 +155,7 @@ def test_a_copy_made_at_any_moment_goes_on_exactly_as_the_original(duplicate):
     # Steps that change nothing, too, and the last two after a nonsense.
     commands = ["look", "inventory", *game.walkthrough[:-1], "nonsense", game.walkthrough[-1]]
     copies = []
+    answer: tuple = ()
     for command in commands:
         copies.append(duplicate(env))
         answer = env.step(command)

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -14,7 +15,7 @@ from proxmo.envs import registry
 from proxmo.envs.alfworld import Game, Games, load_games, replay
 from proxmo.envs.alfworld.generator.games import GeneratedGame, generate_games, write_games
 from proxmo.envs.alfworld.tasks import load_tasks
-from proxmo.errors import InputError
+from proxmo.errors import InputError, ProxmoWarning
 
 
 @pytest.fixture
@@ -84,6 +85,43 @@ def test_games_that_are_marked_unsolvable_are_left_out(folder: Path, games: list
     file = folder / games[0].game_id / "game.tw-pddl"
     file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"solvable": False}), "utf-8")
     assert ids(load_games(folder)) == ids(games[1:])
+
+
+@pytest.mark.parametrize("mark", [False, None, 0])
+def test_the_mark_is_read_wherever_it_stands(folder: Path, games: list[GeneratedGame], mark):
+    file = folder / games[0].game_id / "game.tw-pddl"
+    content = json.loads(file.read_text("utf-8"))
+    content.pop("solvable")
+    long = {"walkthrough": ["look"] * 2000}
+    file.write_text(json.dumps({"solvable": mark} | content | long), "utf-8")
+    assert ids(load_games(folder)) == ids(games[1:])
+
+
+def test_a_mark_of_something_else_is_not_the_games(folder: Path, games: list[GeneratedGame]):
+    file = folder / games[0].game_id / "game.tw-pddl"
+    content = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps({"origin": {"solvable": False}} | content), "utf-8")
+    assert ids(load_games(folder)) == ids(games)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_where_all_games_are_left_out_it_says_how_many_and_why(
+    folder: Path, games: list[GeneratedGame], packed: bool
+):
+    for game in games[:2]:
+        file = folder / game.game_id / "game.tw-pddl"
+        content = json.loads(file.read_text("utf-8"))
+        file.write_text(json.dumps(content | {"solvable": False}), "utf-8")
+    for game in games[2:]:
+        (folder / game.game_id).rename(folder / f"movable_{game.game_id.replace('/', '-')}")
+    where = folder
+    if packed:
+        where = folder.parent / "games.tar.gz"
+        with tarfile.open(where, "w:gz") as tar:
+            tar.add(folder, folder.name)
+    told = "3 in folders named for sliced or movable targets and 2 marked unsolvable"
+    with pytest.raises(InputError, match=rf"no games to play in .*left out.*{told}"):
+        load_games(where)
 
 
 # -- bad input --------------------------------------------------------------------
@@ -254,3 +292,80 @@ def test_an_unknown_environment_is_refused_with_the_nearest_name():
 def test_a_name_is_registered_once():
     with pytest.raises(InputError, match="'alfworld' is registered already"):
         registry.register(registry.get("alfworld"))
+
+
+@pytest.mark.parametrize("broken", ["pipe", "link", "huge"])
+def test_what_is_no_file_of_a_game_is_refused_by_name_at_once(folder: Path, broken: str):
+    path = folder / "train" / "odd.tw-pddl"
+    if broken == "pipe":
+        os.mkfifo(path)
+    elif broken == "link":
+        path.symlink_to(folder / "nowhere")
+    else:
+        with path.open("wb") as stream:
+            stream.truncate(1 << 32)
+    with pytest.raises(InputError, match=r"odd\.tw-pddl"):
+        load_games(folder)
+
+
+def test_a_pipe_in_the_place_of_the_games_is_refused(tmp_path: Path):
+    os.mkfifo(tmp_path / "game.tw-pddl")
+    with pytest.raises(InputError, match="is neither a folder"):
+        load_games(tmp_path / "game.tw-pddl")
+
+
+@pytest.mark.parametrize("name", ["train/t/game.tw-pddl", "notes.txt"])
+def test_an_archive_that_unpacks_without_end_is_refused_at_once(tmp_path: Path, name: str):
+    path = tmp_path / "games.tar.gz"
+    member = tarfile.TarInfo(name)
+    member.size = 5_000_000_000
+    # The header is read first: what it announces need not be there.
+    path.write_bytes(gzip.compress(member.tobuf() + bytes(1 << 20)))
+    with pytest.raises(InputError, match=r"games\.tar\.gz.*(more than any|far more than) game"):
+        load_games(path)
+
+
+def test_a_header_that_announces_gigabytes_of_itself_is_refused(tmp_path: Path):
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 5_000_000_000
+    path = tmp_path / "games.tar"
+    path.write_bytes(header.tobuf() + bytes(1 << 20))
+    with pytest.raises(InputError, match="unpacks to far more"):
+        load_games(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[" * 100_000,
+        b'{"pddl_domain": ' * 50_000,
+        b"NaN",
+        b'{"pddl_domain": ' + b"9" * 5_000 + b"}",
+        b'{"pddl_domain": "", "pddl_problem": "", "grammar": "", "walkthrough": "look"}',
+    ],
+)
+def test_a_file_of_other_things_is_refused_by_name(tmp_path: Path, content: bytes):
+    (tmp_path / "odd.tw-pddl").write_bytes(content)
+    (game,) = load_games(tmp_path)
+    with pytest.raises(InputError, match=r"odd\.tw-pddl is not an ALFWorld game"):
+        _ = game.world
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"[]", b'{"task_type": [1]}', b"\xff"])
+def test_a_task_type_that_cannot_be_read_is_unknown(
+    tmp_path: Path, games: list[GeneratedGame], content: bytes
+):
+    (tmp_path / "game.tw-pddl").write_text(games[0].to_json(), "utf-8")
+    (tmp_path / "traj_data.json").write_bytes(content)
+    assert [game.task_type for game in load_games(tmp_path)] == ["unknown"]
+
+
+def test_games_in_the_words_of_before_are_told(folder: Path):
+    for file in folder.rglob("*.tw-pddl"):
+        text = file.read_text("utf-8").replace("move {o} to {r}", "put {o} in/on {r}")
+        file.write_text(text, "utf-8")
+    with pytest.warns(ProxmoWarning, match="ALFWorld before 0.4"):
+        load_tasks("train", str(folder))

@@ -1,6 +1,7 @@
 """The ALFWorld expert: what it understands, how it searches, how often it succeeds."""
 
 import random
+import re
 from functools import cache
 from pathlib import Path
 
@@ -178,6 +179,29 @@ def test_it_puts_away_what_somebody_else_took():
     assert expert.act(taken, [*in_reach, move]) == move
     elsewhere = ["examine toilet 1", *everywhere]
     assert expert.act("You arrive at toilet 1.", elsewhere) == "go to cabinet 1"
+
+
+def in_old_words(game: Game) -> Game:
+    """The game as ALFWorld before 0.4 wrote it."""
+    grammar = game.grammar.replace("move {o} to {r}", "put {o} in/on {r}")
+    grammar = grammar.replace(
+        "You move the {o.name} to the {r.name}.", "You put the {o.name} in/on the {r.name}."
+    )
+    domain, help_, _ = game.domain.partition("(:action help")
+    grammar, _, _ = grammar.partition("action help {")
+    assert help_
+    assert "move {" not in grammar
+    return Game.from_pddl(f"{domain})", game.problem, grammar, game_id=game.game_id)
+
+
+def test_it_plays_games_of_before_the_words_changed_as_it_plays_those_of_today():
+    for game in generate_games(4, 12):
+        old = in_old_words(game)
+        actions, success = play(old, HouseholdExpert())
+        assert success, game.game_id
+        assert not any(action.startswith("move ") for action in actions)
+        steps = [re.sub(r"^put (.*) in/on ", r"move \1 to ", action) for action in actions]
+        assert steps == play(game, HouseholdExpert())[0]
 
 
 def test_it_solves_generated_games():

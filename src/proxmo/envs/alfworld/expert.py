@@ -1,6 +1,7 @@
 """An expert that plays ALFWorld from what an agent reads: it makes demonstrations.
 
-It reads the task, the observations and the admissible commands, and nothing else. It does
+It reads the task, the observations and the admissible commands, and nothing else, in the words
+of ALFWorld ("move X to Y") and of ALFWorld before 0.4 ("put X in/on Y"). It does
 not know where things are; it searches where such things usually are, most promising
 first: chance of finding the object there, over the commands that looking there costs. For
 independent places this order finds the object in the fewest commands on average.
@@ -35,7 +36,7 @@ _LISTING = re.compile(
     r"(?:On the (\w+ \d+)|The (\w+ \d+) is open\. In it), you see (.*?)\.(?:\s|$)"
 )
 _TAKEN = re.compile(r"You pick up the (\w+ \d+) from the (\w+ \d+)\.")
-_PLACED = re.compile(r"You move the (\w+ \d+) to the (\w+ \d+)\.")
+_PLACED = re.compile(r"You (?:move|put) the (\w+ \d+) (?:to|in/on) the (\w+ \d+)\.")
 _TREATED = re.compile(r"You (clean|heat|cool) the (\w+ \d+) using the ")
 _TAKE = re.compile(r"take (\w+ \d+) from (\w+ \d+)")
 
@@ -240,7 +241,7 @@ class HouseholdExpert:
 
     def _put_away(self, admissible: frozenset[str]) -> str:
         """Get rid of an object that somebody else took: here, where it was, or anywhere."""
-        moves = sorted(action for action in admissible if action.startswith("move "))
+        moves = sorted(action for action in admissible if action.startswith(("move ", "put ")))
         if moves:
             return moves[0]
         self._refusals.update(name for name in self._here if not self._places[name].closed)
@@ -257,12 +258,12 @@ class HouseholdExpert:
         target = self._aim()
         if target is None:
             return ""
-        move = f"move {held} to {target.name}"
+        moves = {f"move {held} to {target.name}", f"put {held} in/on {target.name}"} & admissible
         going = self._reach(target)
-        if not going and move not in admissible:
+        if not going and not moves:
             self._refusals.add(target.name)
             return self._deliver(admissible)
-        return going or move
+        return going or min(moves)
 
     def _treat(self, admissible: frozenset[str]) -> str:
         """Clean, heat or cool the object in hand."""

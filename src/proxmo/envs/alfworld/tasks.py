@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from proxmo.envs.alfworld.games.game import Game
 from proxmo.envs.alfworld.games.load import HOW_TO_GET, load_games
 from proxmo.envs.alfworld.generator.games import generate_games, write_games
 from proxmo.envs.base import Task
-from proxmo.errors import InputError
+from proxmo.errors import InputError, ProxmoWarning
 
 DEFAULT_COUNT = 1000
 """Games that the generator makes when nobody says how many."""
@@ -46,13 +48,35 @@ def load_tasks(
         if not Path(data).expanduser().exists():
             source = "the path" if path else "$ALFWORLD_DATA"
             raise InputError(f"{source} {data!r} does not exist. {HOW_TO_GET}")
-        return GameTasks(load_games(data, split)[:count])
+        games = load_games(data, split)[:count]
+        _warn_of_old_words(games[0])
+        return GameTasks(games)
     if split not in ("train", "valid"):
         raise InputError(
             f"there are no generated games of split {split!r}, only 'train' and 'valid'; "
             f"the official splits need the official games. {HOW_TO_GET}"
         )
     return GameTasks(load_games(generate_games(seed, count or DEFAULT_COUNT, split=split)))
+
+
+_OLD_WORDS = re.compile(r'template\s*::\s*"put ')
+
+
+def _warn_of_old_words(game: Game) -> None:
+    """Say what a policy will not know of games that speak as before ALFWorld 0.4."""
+    try:
+        old = _OLD_WORDS.search(game.grammar)
+    except InputError:
+        return  # damaged: said when it is played
+    if old:
+        warnings.warn(
+            "these games are of ALFWorld before 0.4: they say 'put X in/on Y' instead of 'move X "
+            "to Y'. The engine and the expert know both; a policy that was trained on other games, "
+            "and the worked examples of prompting methods, know the new words only (--examples "
+            "takes others)",
+            ProxmoWarning,
+            stacklevel=3,
+        )
 
 
 def write_tasks(folder: Path, split: str, seed: int, count: int) -> list[Path]:

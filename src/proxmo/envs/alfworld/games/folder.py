@@ -3,36 +3,61 @@
 from __future__ import annotations
 
 import os
-import re
+import stat
 from functools import partial
 from pathlib import Path
 
+from proxmo.envs.alfworld.games.found import MOST_BYTES, FoundGames, is_solvable
 from proxmo.envs.alfworld.games.game import Game, Source, parse_source
 from proxmo.envs.alfworld.games.paths import identify, is_left_out, task_type_of, told_task_type
+from proxmo.errors import InputError
 
-_SOLVABLE = re.compile(rb'"solvable"\s*:\s*(true|false)')
 
+def games_in_folder(root: Path) -> FoundGames:
+    """The games at any depth below `root`.
 
-def games_in_folder(root: Path) -> list[Game]:
-    """The games at any depth below `root` that ALFWorld itself would play."""
-    found = []
-    for folder, _, files in os.walk(root):
-        for file in files:
-            if file.endswith(".tw-pddl"):
-                path = Path(folder, file)
-                below = len(path.parts) - len(root.parts)
-                if not is_left_out(path.parts[-below:]) and _is_solvable(path):
-                    found.append(game_in_file(path, below))
+    Raises `InputError` for a file or a folder that cannot be read.
+    """
+    found = FoundGames()
+    for file in game_files(root):
+        below = len(file.parts) - len(root.parts)
+        if is_left_out(file.parts[-below:]):
+            found.movable += 1
+        elif not is_solvable(read_file(file)):
+            found.unsolvable += 1
+        else:
+            found.games.append(game_in_file(file, below))
     return found
 
 
-def _is_solvable(file: Path) -> bool:
-    """Reads the end of the file only: there the mark is."""
-    with file.open("rb") as stream:
-        stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, stream.tell() - 8192))
-        mark = _SOLVABLE.search(stream.read())
-    return mark is None or mark[1] == b"true"
+def game_files(root: Path) -> list[Path]:
+    """All files of games below a folder."""
+    return [
+        Path(folder, file)
+        for folder, _, files in os.walk(root, onerror=_refuse)
+        for file in files
+        if file.endswith(".tw-pddl")
+    ]
+
+
+def read_file(file: Path) -> bytes:
+    """Contents of a file; `InputError` for what has none, or far too much for a game."""
+    try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{file} is no file with contents; remove it from the games")
+        if status.st_size > MOST_BYTES:
+            raise InputError(
+                f"{file} has {status.st_size:,} bytes, more than any game ({MOST_BYTES:,}); "
+                "remove it from the games"
+            )
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def game_in_file(file: Path, below: int) -> Game:
@@ -41,9 +66,9 @@ def game_in_file(file: Path, below: int) -> Game:
     kind = task_type_of(file.parts)
     if kind is None:
         beside = file.with_name("traj_data.json")
-        kind = told_task_type(beside.read_bytes()) if beside.is_file() else "unknown"
+        kind = told_task_type(read_file(beside)) if beside.is_file() else "unknown"
     return Game(game_id, kind, split, partial(_read, file))
 
 
 def _read(file: Path) -> Source:
-    return parse_source(file.read_bytes(), str(file))
+    return parse_source(read_file(file), str(file))

@@ -138,9 +138,14 @@ def parse_source(data: bytes, name: str) -> Source:
     try:
         game: dict[str, Any] = json.loads(data)
         texts = [game["pddl_domain"], game["pddl_problem"], game["grammar"]]
-        walkthrough = list(game.get("walkthrough") or [])
+        walkthrough = game.get("walkthrough") or []
+        if not isinstance(walkthrough, list):
+            raise TypeError("the walkthrough is no list")
         if not all(isinstance(text, str) for text in [*texts, *walkthrough]):
             raise TypeError("what should be text is not")
         return Source(*texts, walkthrough=tuple(walkthrough))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{name} is not an ALFWorld game: {error!r}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{name} is not an ALFWorld game ({type(error).__name__}: {error}); get it anew, or "
+            "leave it out"
+        ) from error

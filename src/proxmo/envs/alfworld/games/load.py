@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import overload
 
 from proxmo.envs.alfworld.games.archive import games_in_archive
 from proxmo.envs.alfworld.games.folder import game_in_file, games_in_folder
+from proxmo.envs.alfworld.games.found import FoundGames
 from proxmo.envs.alfworld.games.game import GAME_FILE, Game
 from proxmo.errors import InputError
 
@@ -52,16 +52,18 @@ def load_games(path: str | os.PathLike[str] | Iterable[Game], split: str | None 
 
     `split` "valid" is valid_seen where no split is called so.
 
-    Raises `InputError` if there is nothing at `path`, no game, or none of `split`, and if two
-    games would have the same id.
+    Raises `InputError` if there is nothing at `path`, no game to play (it then says what was left
+    out), or none of `split`, and if two games would have the same id.
     """
     if isinstance(path, (str, os.PathLike)):
         where = Path(path).expanduser()
-        found = _find(where)
-        name = str(where)
+        searched = _find(where)
+        found = sorted(searched.games, key=lambda game: game.game_id)
+        name, left_out = str(where), searched.left_out()
     else:
-        found = list(path)
-        name = "the given games"
+        found, name, left_out = list(path), "the given games", ""
+    if not found and left_out:
+        raise InputError(f"no games to play in {name} ({left_out})")
     if not found:
         raise InputError(f"no games ({GAME_FILE}) in {name}. {HOW_TO_GET}")
     [(game_id, times)] = Counter(game.game_id for game in found).most_common(1)
@@ -77,19 +79,18 @@ def load_games(path: str | os.PathLike[str] | Iterable[Game], split: str | None 
     chosen = [game for game in found if game.split == split]
     if not chosen:
         splits = ", ".join(sorted({game.split for game in found if game.split})) or "none named"
-        raise InputError(f"no games of split {split!r} in {name} (splits there: {splits})")
+        also = f"; {left_out}" if left_out else ""
+        raise InputError(f"no games of split {split!r} in {name} (splits there: {splits}{also})")
     return Games(chosen)
 
 
-def _find(where: Path) -> list[Game]:
+def _find(where: Path) -> FoundGames:
     if where.is_dir():
-        found = games_in_folder(where.resolve())
-    elif where.is_file() and where.suffix == ".tw-pddl":
-        found = [game_in_file(where.resolve(), 1)]
-    elif where.is_file() and tarfile.is_tarfile(where):
-        found = games_in_archive(where)
-    elif where.exists():
+        return games_in_folder(where.resolve())
+    if where.is_file() and where.suffix == ".tw-pddl":
+        return FoundGames([game_in_file(where.resolve(), 1)])
+    if where.is_file():
+        return games_in_archive(where)
+    if where.exists():
         raise InputError(f"{where} is neither a folder, a {GAME_FILE} nor a tar archive")
-    else:
-        raise InputError(f"there is nothing at {where}. {HOW_TO_GET}")
-    return sorted(found, key=lambda game: game.game_id)
+    raise InputError(f"there is nothing at {where}. {HOW_TO_GET}")

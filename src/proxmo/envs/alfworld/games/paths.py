@@ -41,6 +41,7 @@ def task_type_of(parts: Sequence[str]) -> str | None:
 def told_task_type(data: bytes) -> str:
     """The task type that a `traj_data.json` tells; "unknown" where it tells none."""
     try:
-        return str(json.loads(data).get("task_type", "unknown"))
-    except (ValueError, AttributeError):
+        told = json.loads(data).get("task_type")
+    except (ValueError, RecursionError, AttributeError):
         return "unknown"
+    return told if isinstance(told, str) else "unknown"

@@ -2,10 +2,10 @@
 
     uv run python benchmarks/repeated_rows.py [--env webshop] [--tasks 8] [--group-size 8]
 
-The episodes are an expert's that stumbles, so that those of a task part after a while, as those of a
-policy do: `--stumble` is the share of random actions. The update is timed with and without sharing,
-turn about, so that other work on the machine meets both; the model is made from nothing, and what
-it says does not matter to the time that its update takes.
+The episodes are an expert's that stumbles, so that those of a task part after a while, as a
+policy's do: `--stumble` is the share of random actions. The update is timed with and without
+sharing, turn about, so that other work on the machine meets both; the model is made from nothing,
+and what it says does not matter to the time that its update takes.
 """
 
 from __future__ import annotations
@@ -82,9 +82,8 @@ def main() -> None:
     print(f"{options.env}: {len(rows):,} rows, {sum(map(len, rows)):,} tokens", end="; ")
     print(f"{repeated:.1%} of the rows repeat another of their minibatch")
     for name, times in seconds.items():
-        print(
-            f"{name:<18}{statistics.median(times):8.2f} s (each: {', '.join(f'{t:.2f}' for t in times)})"
-        )
+        told = ", ".join(f"{t:.2f}" for t in times)
+        print(f"{name:<18}{statistics.median(times):8.2f} s (each: {told})")
     ratio = statistics.median(seconds["equal rows once"]) / statistics.median(seconds["each alone"])
     print(f"equal rows once / each alone: {ratio:.2f}")
 

@@ -18,11 +18,8 @@ def _naming(path: Path) -> list[str]:
 
 
 NOT_YET = {
-    "adapters/skyrl/data.py",
-    "adapters/verl/data.py",
     "commands/evaluate.py",
     "commands/sft.py",
-    "types.py",
 }
 """Files that still name one."""
 

@@ -23,6 +23,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from proxmo.envs import registry
 from proxmo.errors import InputError
+from proxmo.types import FailedEpisodes
 
 if TYPE_CHECKING:
     from proxmo.credit import Estimator
@@ -75,9 +76,6 @@ TemplateOptions = Annotated[
 """Variables of a chat template: `enable_thinking=false` on the command line, a table in TOML."""
 
 _CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-FailedEpisodes = Literal["drop", "fail"]
-"""What becomes of episodes that their environment broke off."""
 
 BUILTIN = "builtin"
 """Name of the small policy that is made on the spot."""

@@ -15,6 +15,9 @@ Context = Literal["window", "conversation"]
 `conversation`: the dialogue is one growing sequence (a trajectory is a sequence).
 """
 
+FailedEpisodes = Literal["drop", "fail"]
+"""What becomes of episodes that their environment broke off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -51,7 +54,7 @@ class Trajectory:
     group: str
     """Shared by the trajectories sampled for the same task from the same start."""
     task: str
-    """The environment's name for the task, such as ALFWorld's `info["game_id"]`."""
+    """The environment's name for the task, of which all files of results speak."""
     task_type: str
     seed: int
     steps: tuple[Step, ...]
@@ -63,8 +66,8 @@ class Trajectory:
     error: str | None = None
     """What the environment raised, when it did: says nothing of the policy."""
     score: float | None = None
-    """The environment's own grade of the episode in [0, 1], where it gives one (WebShop's
-    reward); training and success do not depend on it."""
+    """The environment's own grade of the episode in [0, 1], where it gives one
+    (`info["score"]`); training and success do not depend on it."""
     context: Context = "window"
     goal: str = ""
     """What was to be done, where the environment says it."""

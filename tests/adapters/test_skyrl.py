@@ -11,8 +11,10 @@ import pytest
 pytest.importorskip("skyrl", reason="skyrl is not installed: uv sync --extra skyrl")
 
 import torch
-from byte_tokenizer import byte_tokenizer
+from byte_tokenizer import OPENS, byte_tokenizer
+from new_method import Twice
 from skyrl.train.config import SkyRLTrainConfig
+from skyrl.train.evaluate import evaluate
 from skyrl.train.generators.utils import prepare_generator_input
 from skyrl.train.utils import validate_cfg
 from toy_env import COLOURS, Script, register_toy
@@ -20,7 +22,8 @@ from toy_env import COLOURS, Script, register_toy
 import proxmo
 from proxmo import cli
 from proxmo.adapters.columns import COLUMN, row_column
-from proxmo.adapters.failures import credit_survivors
+from proxmo.adapters.failures import credit_played
+from proxmo.adapters.methods import estimator_of
 from proxmo.adapters.skyrl.columns import collect_turns
 from proxmo.adapters.skyrl.data import skyrl_rows
 from proxmo.adapters.skyrl.environment import register_environment
@@ -70,15 +73,18 @@ def config(*overrides):
     )
 
 
-def generate(cfg, tokenizer, rows, actions):
-    generator = ProxMOGenerator(
+def generator_of(cfg, tokenizer, actions):
+    return ProxMOGenerator(
         generator_cfg=cfg.generator,
         skyrl_gym_cfg=cfg.environment.skyrl_gym,
         inference_engine_client=ScriptedEngine(tokenizer, actions),
         tokenizer=tokenizer,
         policy_model_name="toy",
     )
-    prompts = [
+
+
+def prompts_of(rows):
+    return [
         {
             "prompt": row["prompt"],
             "env_class": row["env_class"],
@@ -87,8 +93,12 @@ def generate(cfg, tokenizer, rows, actions):
         }
         for number, row in enumerate(rows)
     ]
+
+
+def generate(cfg, tokenizer, rows, actions):
+    generator = generator_of(cfg, tokenizer, actions)
     given, _ = prepare_generator_input(
-        prompts, cfg.generator.n_samples_per_prompt, {"logprobs": 1}, "proxmo", "train", 1
+        prompts_of(rows), cfg.generator.n_samples_per_prompt, {"logprobs": 1}, "proxmo", "train", 1
     )
     output = asyncio.run(generator.generate(given))
     return output, [trajectory.instance_id for trajectory in output["trajectory_ids"]]
@@ -98,7 +108,7 @@ def trainer_of(cfg, tokenizer, ranks=1, credit=None):
     """The trainer without what needs GPUs: workers, engines, data loader."""
     trainer = ProxMOSkyRLTrainer.__new__(ProxMOSkyRLTrainer)
     trainer.cfg, trainer.tokenizer, trainer.all_metrics = cfg, tokenizer, {}
-    trainer.credit, trainer._steps = credit or proxmo.ProxMO(), None
+    trainer.credit, trainer._turns = estimator_of(credit), None
     trainer.dispatch = SimpleNamespace(get_lcm_dp_size=lambda: ranks)
     return trainer
 
@@ -196,6 +206,79 @@ def test_what_an_environment_that_broke_did_is_not_the_policys(caplog):
     assert told["environment/success"] == pytest.approx(sum(successes) / len(successes))
 
 
+def test_an_evaluation_is_of_the_episodes_whose_environment_did_not_fail(caplog):
+    cfg, tokenizer = config("generator.eval_n_samples_per_prompt=4"), byte_tokenizer()
+    cfg.trainer.dump_eval_results = False
+    places = [place_tasks("colours", split, count=1)[0] for split in ("train", "breaking")]
+    rows = skyrl_rows(places, style="compact", max_steps=3)
+    generator = generator_of(cfg, tokenizer, [*COLOURS, "nonsense"])
+    told = asyncio.run(evaluate([prompts_of(rows)], generator, cfg, 1, tokenizer))
+    # The same episodes, as training sees them: with those that failed.
+    output, _ = generate(cfg, tokenizer, rows, [*COLOURS, "nonsense"])
+    ends = [i for i, last in enumerate(output["is_last_step"]) if last]
+    errors = [output["env_metrics"][i][COLUMN]["error"] for i in ends]
+    paid = [sum(output["rewards"][i]) for i in ends]
+    whole = [reward for reward, error in zip(paid, errors, strict=True) if error is None]
+    assert 0 < len(whole) < len(paid) == 8
+    assert told["eval/all/avg_score"] == pytest.approx(sum(whole) / len(whole))
+    assert f"{8 - len(whole)} of 8 episodes" in caplog.text
+
+
+def test_an_evaluation_in_which_every_environment_breaks_is_an_error():
+    cfg, tokenizer = config(), byte_tokenizer()
+    rows = skyrl_rows(place_tasks("colours", "broken", count=1), style="compact", max_steps=3)
+    generator = generator_of(cfg, tokenizer, COLOURS)
+    with pytest.raises(ProxmoError, match=r"every episode .* OSError: no such room"):
+        asyncio.run(evaluate([prompts_of(rows)], generator, cfg, 1, tokenizer))
+
+
+@pytest.mark.parametrize("thinking", [True, False])
+def test_a_thought_that_the_template_began_is_judged_with_it(thinking):
+    cfg, tokenizer = config(), byte_tokenizer(OPENS)
+    cfg.generator.chat_template_kwargs = {"enable_thinking": thinking}
+    said = "so</think><action>{}</action>" if thinking else "<action>{}</action>"
+    rows = skyrl_rows(place_tasks("colours", "train", count=1), max_steps=2)
+    output, _ = generate(cfg, tokenizer, rows, [said.format(colour) for colour in COLOURS])
+    assert all(metrics[COLUMN]["valid"] for metrics in output["env_metrics"])
+    assert tokenizer.decode(output["prompt_token_ids"][0]).endswith(
+        "<think>\n" if thinking else "</think>\n\n"
+    )
+
+
+def test_a_codec_that_breaks_costs_its_episode_only():
+    cfg, tokenizer = config(), byte_tokenizer()
+    rows = skyrl_rows(place_tasks("spelt", "train", count=1), style="numbered", max_steps=3)
+    output, _ = generate(cfg, tokenizer, rows, ["RED", "BLUE", "GREEN", "nonsense"])
+    assert "ROOM 00: SAY" in tokenizer.decode(output["prompt_token_ids"][0])
+    columns = [metrics[COLUMN] for metrics in output["env_metrics"]]
+    errors = {column["error"] for column in columns} - {None}
+    assert errors <= {"LookupError: no such word", "LookupError: no such colour"}
+    assert errors
+    assert all(column["valid"] for column in columns if column["error"] is not None)
+    for column, mask in zip(columns, output["loss_masks"], strict=True):
+        assert any(mask) == (column["error"] is None)
+
+
+def test_a_codec_that_breaks_at_the_first_text_costs_its_episode_only():
+    cfg, tokenizer = config(), byte_tokenizer()
+    [(task, place)] = place_tasks("spelt", "marked", count=1)
+    output, _ = generate(
+        cfg, tokenizer, skyrl_rows([(task, place)], style="numbered", max_steps=3), ["RED"]
+    )
+    assert {m[COLUMN]["error"] for m in output["env_metrics"]} == {"LookupError: no such mark"}
+    assert len(output["rewards"]) == 4  # SkyRL asks for one response all the same
+
+
+def test_a_method_of_the_users_own_needs_its_name_only(monkeypatch):
+    monkeypatch.setitem(proxmo.CREDIT, "twice", Twice)
+    trainer, output, _, data = played(credit="twice")
+    assert trainer.credit == Twice()
+    rewards = [metrics[COLUMN]["reward"] for metrics in output["env_metrics"]]
+    wanted = 1 + 2.0 * torch.tensor(rewards)[:, None] * data["response_mask"]
+    wanted = wanted * data["response_mask"]
+    torch.testing.assert_close(data["advantages"].double(), wanted.double())
+
+
 def test_a_group_with_one_episode_left_is_not_trained_on():
     turns = collect_turns(
         ["a", "a", "a"],
@@ -206,7 +289,7 @@ def test_a_group_with_one_episode_left_is_not_trained_on():
             {COLUMN: row_column(Step("o", "", "", "", 0.0, True), False, "OSError: gone")},
         ],
     )
-    result = credit_survivors(proxmo.ProxMO(), turns.columns, turns.errors)
+    result = credit_played(proxmo.ProxMO(), turns.columns, turns.errors)
     assert result.advantage.tolist() == [0.0, 0.0, 0.0]
 
 

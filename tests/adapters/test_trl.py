@@ -16,6 +16,7 @@ import tiny_trl
 import torch
 from datasets import Dataset
 from gymnasium.utils.env_checker import check_env
+from new_method import Twice
 from safetensors.torch import load_file
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
@@ -25,6 +26,7 @@ from proxmo.adapters.trl import trainer as trl_trainer
 from proxmo.envs import registry
 from proxmo.envs.base import Task
 from proxmo.errors import InputError, ProxmoError, ProxmoWarning
+from proxmo.text import clean
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +136,19 @@ def test_grpo_gives_the_advantages_of_trl_itself(scale, tmp_path, monkeypatch):
     np.testing.assert_allclose(list(trainer._logs["advantages"]), logged_by_trl, atol=1e-6)
 
 
+def test_a_method_of_the_users_own_needs_its_name_only(tmp_path, monkeypatch):
+    monkeypatch.setitem(proxmo.CREDIT, "twice", Twice)
+    trainer = tiny_trl.trainer(
+        tmp_path, credit="twice", options={"max_steps": 1}, **tiny_trl.PLAYED
+    )
+    trainer.train()
+    episodes, rows, output, _ = trainer.batches[0]
+    turns = [row.turns for row in rows]
+    worth = [[1 + 2.0 * step.reward for step in played.steps] for played in episodes]
+    expected = spread(worth, turns, [row.mask for row in rows], output["advantages"].shape[1])
+    np.testing.assert_allclose(output["advantages"], expected, atol=1e-6)
+
+
 def test_logged_advantages_are_the_real_ones(tmp_path):
     options = {"log_completions": True, "num_completions_to_print": 0, "max_steps": 1}
     trainer = tiny_trl.trainer(tmp_path, options=options, **tiny_trl.PLAYED)
@@ -147,7 +162,7 @@ def test_logged_advantages_are_the_real_ones(tmp_path):
         assert list(row["turn_advantages"]) == pytest.approx(list(by_hand[i]))
         assert row["success"] == episodes[i].success
         said = [m["content"] for m in row["completion"] if m["role"] == "assistant"]
-        assert said == [step.response for step in episodes[i].steps]
+        assert [clean(text) for text in said] == [step.response for step in episodes[i].steps]
     history = trainer.state.log_history[0]
     assert history["rollout/success_rate"] == np.mean([e.success for e in episodes])
     assert history["rollout/steps"] == tiny_trl.TURNS

@@ -5,6 +5,7 @@ import pytest
 pytest.importorskip("verifiers", reason="verifiers is not installed: uv sync --extra verifiers")
 
 import verifiers.v1 as vf
+from new_method import Twice
 from verifiers.v1.episode import GroupInfo
 from verifiers.v1.trace import AgentInfo, Error, Reward, TraceTask
 
@@ -125,6 +126,14 @@ def test_messages_between_two_turns_are_one_observation():
 
     assign_advantages([episode("a", one)], spy)
     assert seen == ["rules\nhello", "a desk"]
+
+
+def test_a_method_of_the_users_own_needs_its_name_only(monkeypatch):
+    monkeypatch.setitem(proxmo.CREDIT, "twice", Twice)
+    episodes = batch()
+    assign_advantages(episodes, "twice")
+    rewards = [0.0, 10.0, 0.0, 0.0, 0.0, 0.0, 0.0, 10.0]
+    assert [n.advantages[0] for n in turns_of(episodes)] == [1 + 2 * reward for reward in rewards]
 
 
 def broken(trace, message="no such room"):

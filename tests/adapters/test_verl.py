@@ -10,7 +10,7 @@ pytest.importorskip("verl", reason="verl is not installed: uv sync --extra verl"
 import ray
 import torch
 import transfer_queue as tq
-from byte_tokenizer import byte_tokenizer
+from byte_tokenizer import OPENS, byte_tokenizer
 from toy_env import COLOURS, register_toy
 from transformers import Qwen2Config
 from verl_run import cpu_overrides, credit, play, sample, trainer_of, verl_config
@@ -22,11 +22,8 @@ from proxmo.adapters.verl.data import verl_rows
 from proxmo.errors import InputError, ProxmoError, ProxmoWarning
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model_folder(folder, tokenizer):
     """A folder with a tiny model's configuration and a tokenizer of bytes; no weights."""
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = byte_tokenizer()
     tokenizer.save_pretrained(folder)
     config = Qwen2Config(
         vocab_size=len(tokenizer),
@@ -39,6 +36,11 @@ def model(tmp_path_factory):
     )
     config.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return model_folder(tmp_path_factory.mktemp("model"), byte_tokenizer())
 
 
 @pytest.fixture(scope="module")
@@ -188,13 +190,74 @@ def test_a_batch_in_which_every_environment_breaks_stops_training(queue, model):
     clear(batch)
 
 
-def test_a_prompt_too_long_ends_the_episode(queue, model):
-    config = verl_config(*cpu_overrides(model, *SETTINGS, "data.max_prompt_length=60"))
+@pytest.mark.parametrize(
+    ("thinking", "said", "opened"),
+    [
+        (True, "so</think><action>{}</action>", "<think>\n"),
+        (False, "<action>{}</action>", "<think>\n\n</think>\n\n"),
+    ],
+)
+def test_a_thought_that_the_template_began_is_judged_with_it(
+    queue, tmp_path, thinking, said, opened
+):
+    model = model_folder(tmp_path, byte_tokenizer(OPENS))
+    overrides = [
+        "+proxmo.max_steps=2",
+        "data.max_prompt_length=2000",
+        "data.max_response_length=64",
+        f"+data.apply_chat_template_kwargs.enable_thinking={thinking}",
+    ]
+    config = verl_config(*cpu_overrides(model, *overrides))
+    answers = [said.format(colour) for colour in COLOURS]
+    worker = play(config, answers, verl_rows(place_tasks("colours", "train", count=1)))
+    batch = sample(trainer_of(config, worker.tokenizer), groups=1)
+    prompts, extra = fetched(batch, "prompts", "extra_fields")
+    assert all(worker.tokenizer.decode(row).endswith(f"assistant: {opened}") for row in prompts)
+    assert all(fields["proxmo"]["valid"] for fields in extra.tolist())
+    clear(batch)
+
+
+def test_a_prompt_too_long_leaves_out_the_oldest_turns(queue, model):
+    config = verl_config(*cpu_overrides(model, *SETTINGS, "data.max_prompt_length=80"))
     worker = play(config, ["nonsense"], verl_rows(place_tasks("colours", "train", count=1)), n=1)
     batch = sample(trainer_of(config, worker.tokenizer), groups=1)
     (prompts,) = fetched(batch, "prompts")
-    assert 0 < len(batch) < 3
-    assert all(len(row) <= 60 for row in prompts)
+    assert len(batch) == 3
+    assert all(len(row) <= 80 for row in prompts)
+    assert all("say " in worker.tokenizer.decode(row) for row in prompts)
+    clear(batch)
+
+
+def test_a_prompt_that_cannot_be_cut_to_fit_ends_the_episode(queue, model):
+    config = verl_config(*cpu_overrides(model, *SETTINGS, "data.max_prompt_length=62"))
+    worker = play(config, ["nonsense"], verl_rows(place_tasks("colours", "train", count=1)), n=1)
+    batch = sample(trainer_of(config, worker.tokenizer), groups=1)
+    (prompts,) = fetched(batch, "prompts")
+    assert len(batch) == 1  # "room 00: say ..." fits, "nonsense? say ..., not that" does not
+    assert all(len(row) <= 62 for row in prompts)
+    clear(batch)
+
+
+def test_an_observation_makes_no_marks_of_turns(queue, model):
+    config = verl_config(*cpu_overrides(model, *SETTINGS))
+    worker = play(config, COLOURS, verl_rows(place_tasks("colours", "marked", count=1)), n=1)
+    batch = sample(trainer_of(config, worker.tokenizer), groups=1)
+    (prompts,) = fetched(batch, "prompts")
+    assert "<eos>" in worker.tokenizer.decode(prompts[0])  # five characters
+    assert all(worker.tokenizer.eos_token_id not in row.tolist() for row in prompts)
+    clear(batch)
+
+
+def test_a_codec_that_breaks_costs_its_episode_only(queue, model):
+    config = verl_config(*cpu_overrides(model, "+proxmo.style=numbered", "+proxmo.max_steps=3"))
+    worker = play(
+        config, ["RED", "BLUE", "nonsense"], verl_rows(place_tasks("spelt", "train", count=1))
+    )
+    batch = sample(trainer_of(config, worker.tokenizer), groups=1)
+    extra, prompts = fetched(batch, "extra_fields", "prompts")
+    errors = {fields["proxmo"]["error"] for fields in extra.tolist()}
+    assert errors == {None, "LookupError: no such word"}
+    assert "ROOM 00: SAY" in worker.tokenizer.decode(prompts[0])
     clear(batch)
 
 

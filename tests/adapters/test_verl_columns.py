@@ -1,9 +1,8 @@
 """Rows to credit and settings, which need no verl."""
 
-from dataclasses import dataclass
-
 import pyarrow.parquet
 import pytest
+from new_method import Twice
 from toy_env import register_toy
 
 import proxmo
@@ -63,18 +62,6 @@ def test_settings_are_the_papers_unless_told_otherwise():
     assert read_settings({"proxmo": given}).estimator == proxmo.GiGPO(gamma=0.9)
 
 
-@dataclass(frozen=True)
-class Twice:
-    """A method with options that nothing of proxmo has heard of."""
-
-    factor: float = 2.0
-    names: tuple[str, ...] = ()
-
-    def __call__(self, steps):
-        scaled = self.factor * steps.reward
-        return proxmo.Credit(scaled, scaled, 0 * scaled)
-
-
 def test_a_new_method_with_new_options_needs_no_line_of_an_adapter(monkeypatch):
     monkeypatch.setitem(proxmo.CREDIT, "twice", Twice)
     given = {"method": "twice", "credit": {"factor": 3.0, "names": ("a",)}}
@@ -82,7 +69,7 @@ def test_a_new_method_with_new_options_needs_no_line_of_an_adapter(monkeypatch):
     assert estimator == Twice(3.0, ["a"])  # type: ignore[arg-type]
     rows = {name: ROWS[name] for name in ("a_0_0", "a_0_1", "a_1_0")}
     credited = credit_rows(estimator, list(rows), [{}] * 3, list(rows.values()))
-    assert credited.advantages.tolist() == [0.0, 30.0, 0.0]
+    assert credited.advantages.tolist() == [1.0, 31.0, 1.0]
     with pytest.raises(InputError, match="no option 'gamma'"):
         read_settings({"proxmo": {"method": "twice", "credit": {"gamma": 1.0}}})
 

@@ -24,7 +24,8 @@ class ToyEnv:
             raise OSError("no such room")
         self.colour = str(np.random.default_rng(seed).choice(COLOURS))
         self.number, self.won, self.steps = (options or {})["number"], False, 0
-        return f"room {self.number}0: say {self.colour}", self._info(True)
+        mark = self.options.get("mark") or ""
+        return f"room {self.number}0: say {self.colour}{mark}", self._info(True)
 
     def step(self, action):
         self.steps += 1
@@ -49,17 +50,45 @@ class ToyEnv:
 
 
 def load_toy_tasks(split, path, seed, count):
-    """Of split "broken" no environment starts, of "breaking" each breaks at its second step."""
-    how = {"broken": split == "broken", "breaks": 2 if split == "breaking" else 0}
+    """Of split "broken" no environment starts, of "breaking" each breaks at its second step, and
+    in "marked" the first text ends with what is a token that ends turns."""
+    how = {
+        "broken": split == "broken",
+        "breaks": 2 if split == "breaking" else 0,
+        "mark": "<eos>" if split == "marked" else "",
+    }
     return [Task(f"colours-{split}-{i}", "say", {"number": i, **how}) for i in range(count or 4)]
 
 
+class ToyCodec:
+    """Writes texts in capitals, and breaks at "nonsense", at "green?" and at marks."""
+
+    def shown(self, text, observation):
+        if "<eos>" in text:
+            raise LookupError("no such mark")
+        if text.startswith("green?"):
+            raise LookupError("no such colour")
+        return text.upper()
+
+    def said(self, action, observation):
+        return action.upper()
+
+    def meant(self, response, observation):
+        if response == "nonsense":
+            raise LookupError("no such word")
+        return response.lower()
+
+
 TOY = EnvSpec("colours", env="toy_env:ToyEnv", tasks="toy_env:load_toy_tasks")
+SPELT = EnvSpec(
+    "spelt", env="toy_env:ToyEnv", tasks="toy_env:load_toy_tasks", codec="toy_env:ToyCodec"
+)
 
 
 def register_toy():
-    if "colours" not in registry.names():
-        registry.register(TOY)
+    for spec in (TOY, SPELT):
+        if spec.name not in registry.names():
+            registry.register(spec)
 
 
 class Script:

@@ -6,9 +6,9 @@ from proxmo.comparison.file import FILE_NAME
 from proxmo.comparison.plan import load_plan
 from proxmo.credit import Steps
 from proxmo.envs import registry
+from proxmo.episodes.metrics import rollout_metrics
 from proxmo.evaluation.scores import summarize
 from proxmo.policies.transformers import PromptSettings
-from proxmo.training.metrics import rollout_metrics
 from proxmo.training.run_folder import RunFolder
 from proxmo.training.start import start_of, write_start
 from proxmo.types import Step, Trajectory

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from proxmo.credit import CREDIT, GRPO, ProxMO
-from proxmo.training.metrics import rollout_metrics
+from proxmo.episodes.metrics import rollout_metrics
 from proxmo.training.rows import rows_of
 from proxmo.training.survivors import credit_of
 from proxmo.types import Context, Step, Trajectory

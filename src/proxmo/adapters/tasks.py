@@ -15,6 +15,7 @@ from typing import Any
 from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet, TextEnv
 from proxmo.errors import InputError
+from proxmo.prompts import Prompter, PromptStyle
 
 _LOADING = Lock()
 
@@ -60,6 +61,15 @@ def task_at(place: Mapping[str, Any]) -> Task:
 def make_env(name: str, max_steps: int | None, options: Mapping[str, Any]) -> TextEnv:
     """A new environment of that name."""
     return registry.get(name).make(max_steps=max_steps, **options)
+
+
+def make_prompter(name: str, style: PromptStyle, history: int = 2, opened: str = "") -> Prompter:
+    """What writes the prompts of the environment of that name, and reads the responses to them.
+
+    `opened` is what the chat template says for the policy before each response.
+    """
+    codec = registry.get(name).make_codec() if style == "numbered" else None
+    return Prompter(style, history, codec, opened=opened)
 
 
 def add_task_options(parser: argparse.ArgumentParser) -> None:

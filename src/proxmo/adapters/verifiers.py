@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from proxmo.adapters.failures import credit_survivors
+from proxmo.adapters.failures import credit_played
+from proxmo.adapters.methods import estimator_of
 from proxmo.adapters.versions import check_version
 from proxmo.credit import Credit, Estimator
 from proxmo.errors import InputError
@@ -55,7 +56,7 @@ def always_valid(trace: vf.Trace, turns: int) -> Sequence[bool]:
 
 def assign_advantages(
     episodes: Sequence[vf.Episode],
-    credit: Estimator,
+    credit: str | Estimator,
     *,
     agent: str | None = None,
     group: Callable[[vf.Episode], Hashable] = group_of,
@@ -65,6 +66,7 @@ def assign_advantages(
 ) -> Credit:
     """Credit each turn of each trace, and write it to each of the turn's sampled tokens.
 
+    `credit` is an estimator or a name of `proxmo.CREDIT`, for its defaults.
     A trace is a trajectory, a message that the model sampled is a turn, and what stands
     between it and the sampled message before is its observation. `rewards` and `valid` get
     a trace and its number of turns; `agent` restricts credit to the traces of one agent.
@@ -86,6 +88,7 @@ def assign_advantages(
         for trace in episode.traces
         if agent is None or trace.agent.name == agent
     ]
+    estimator = estimator_of(credit)
     nodes: list[vf.MessageNode | None] = []
     columns: dict[str, list[Any]] = {
         name: []
@@ -118,7 +121,7 @@ def assign_advantages(
         columns["reward"] += told[1]
         columns["success"] += [told[2]] * len(rows)
         columns["valid"] += told[3]
-    result = credit_survivors(credit, columns, errors)
+    result = credit_played(estimator, columns, errors)
     for node, advantage in zip(nodes, result.advantage.tolist(), strict=True):
         if node is not None:
             node.advantages = [advantage] * sum(node.mask)

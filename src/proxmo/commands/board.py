@@ -15,7 +15,7 @@ from rich.text import Text
 
 from proxmo.comparison.jobs import Job, updates_made
 from proxmo.comparison.runner import Status
-from proxmo.training.metrics import ERRORS
+from proxmo.episodes.metrics import ERRORS
 from proxmo.training.run_folder import RunFolder
 
 

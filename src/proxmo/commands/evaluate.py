@@ -18,7 +18,7 @@ from tyro.conf import FlagCreatePairsOff, arg, create_mutex_group
 import proxmo
 from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
-from proxmo.config import BUILTIN, FailedEpisodes, PolicyConfig, SftConfig, Switch, TemplateOptions
+from proxmo.config import BUILTIN, PolicyConfig, SftConfig, Switch, TemplateOptions
 from proxmo.envs import registry
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError, ProxmoError
@@ -27,6 +27,7 @@ from proxmo.files import write_text
 from proxmo.policies.journal import Journal
 from proxmo.progress import Bars
 from proxmo.prompts import Prompter
+from proxmo.types import FailedEpisodes
 
 if TYPE_CHECKING:
     from proxmo.episodes.play import RolloutProgress

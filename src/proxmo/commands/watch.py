@@ -11,17 +11,18 @@ from rich.console import Console
 from rich.text import Text
 
 from proxmo.cold_start.progress import SftProgress
-from proxmo.config import EnvConfig, FailedEpisodes, TrainConfig
+from proxmo.config import EnvConfig, TrainConfig
 from proxmo.credit import method_of
 from proxmo.envs import registry
+from proxmo.episodes.metrics import ERRORS
 from proxmo.episodes.play import RolloutProgress
 from proxmo.evaluation.curve import CurvePoint, plot_learning_curve
 from proxmo.evaluation.report import comparison_table, errors_line, evaluation_table
 from proxmo.evaluation.scores import Evaluation
 from proxmo.progress import Bars
 from proxmo.training.loop import RunResult
-from proxmo.training.metrics import ERRORS
 from proxmo.training.reporter import Reporter
+from proxmo.types import FailedEpisodes
 
 _ROLLOUT, _LOSS, _EVALUATION = "rollout", "policy update", "evaluation on unseen tasks"
 

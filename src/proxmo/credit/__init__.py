@@ -17,6 +17,7 @@ from proxmo.credit.released import ReleasedProxMO
 from proxmo.credit.result import Credit, Estimator
 from proxmo.credit.rloo import RLOO
 from proxmo.credit.steps import Steps
+from proxmo.credit.survivors import credit_survivors
 from proxmo.credit.turn_index import TurnIndex
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Steps",
     "TurnIndex",
     "check_option",
+    "credit_survivors",
     "defaults",
     "make",
     "method_of",

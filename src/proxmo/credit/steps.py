@@ -108,26 +108,7 @@ class Steps:
             InputError: also when a trajectory has no step, which could not be told from
                 one that was never sampled and would be missing from its group's mean.
         """
-        for trajectory in trajectories:
-            if not trajectory.steps:
-                raise InputError(
-                    f"trajectory {trajectory.id!r} of group {trajectory.group!r} has 0 steps; "
-                    "record the step at which it ended, or leave the whole group out"
-                )
-        rows = [
-            (trajectory, number, step)
-            for trajectory in trajectories
-            for number, step in enumerate(trajectory.steps)
-        ]
-        return cls(
-            group=[trajectory.group for trajectory, _, _ in rows],
-            trajectory=[trajectory.id for trajectory, _, _ in rows],
-            step=[number for _, number, _ in rows],
-            observation=[step.observation for _, _, step in rows],
-            reward=[step.reward for _, _, step in rows],
-            success=[trajectory.success for trajectory, _, _ in rows],
-            valid=[step.valid for _, _, step in rows],
-        )
+        return cls(**columns_of(trajectories))
 
     def __len__(self) -> int:
         return len(self.reward)
@@ -292,6 +273,30 @@ class Steps:
 
     def _where(self, row: int) -> str:
         return f"row {row} (trajectory {self.trajectory[row]!r}, step {self.step[row]})"
+
+
+def columns_of(trajectories: Sequence[Trajectory]) -> dict[str, list[Any]]:
+    """The arguments of `Steps` for recorded episodes, as `Steps.from_trajectories` takes them."""
+    for trajectory in trajectories:
+        if not trajectory.steps:
+            raise InputError(
+                f"trajectory {trajectory.id!r} of group {trajectory.group!r} has 0 steps; "
+                "record the step at which it ended, or leave the whole group out"
+            )
+    rows = [
+        (trajectory, number, step)
+        for trajectory in trajectories
+        for number, step in enumerate(trajectory.steps)
+    ]
+    return {
+        "group": [trajectory.group for trajectory, _, _ in rows],
+        "trajectory": [trajectory.id for trajectory, _, _ in rows],
+        "step": [number for _, number, _ in rows],
+        "observation": [step.observation for _, _, step in rows],
+        "reward": [step.reward for _, _, step in rows],
+        "success": [trajectory.success for trajectory, _, _ in rows],
+        "valid": [step.valid for _, _, step in rows],
+    }
 
 
 def factorize(name: str, labels: Iterable[Any]) -> tuple[Ints, list[Any]]:

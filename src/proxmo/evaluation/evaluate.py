@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from proxmo.config import FailedEpisodes
 from proxmo.episodes.play import RolloutProgress
 from proxmo.evaluation.prompting.trials import prompt
 from proxmo.evaluation.scores import Evaluation
+from proxmo.types import FailedEpisodes
 
 if TYPE_CHECKING:
     from proxmo.envs.base import Task

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from proxmo.config import FailedEpisodes
 from proxmo.envs.spec import EnvSpec
 from proxmo.evaluation.scores import Evaluation, Score
+from proxmo.types import FailedEpisodes
 
 
 def evaluation_table(evaluation: Evaluation, title: str, spec: EnvSpec) -> Table:

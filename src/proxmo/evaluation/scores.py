@@ -9,9 +9,8 @@ from typing import Any
 
 from scipy.stats import binomtest
 
-from proxmo.config import FailedEpisodes
 from proxmo.errors import InputError, ProxmoError
-from proxmo.types import Trajectory
+from proxmo.types import FailedEpisodes, Trajectory
 
 CONFIDENCE = 0.95
 

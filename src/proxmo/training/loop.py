@@ -15,11 +15,11 @@ import numpy as np
 from proxmo.config import TrainConfig
 from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet
+from proxmo.episodes.metrics import rollout_metrics
 from proxmo.episodes.play import rollout
 from proxmo.errors import InputError, ProxmoError, Terminated
 from proxmo.files import is_disk_full
 from proxmo.training.interruption import stoppable
-from proxmo.training.metrics import rollout_metrics
 from proxmo.training.reporter import Reporter
 from proxmo.training.rows import rows_of
 from proxmo.training.session import Evaluate, Session

@@ -18,7 +18,7 @@ from proxmo.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """The turns of a batch, row by row, N in all, as `credit_survivors` wants them."""
+    """The turns of a batch, row by row, N in all, as `credit_played` wants them."""
 
     columns: Mapping[str, Sequence[Any]]
     errors: Sequence[str | None]
@@ -53,3 +53,17 @@ def collect_turns(
     for name in ("observation", "reward", "success", "valid"):
         columns[name] = [one[name] for one in told]
     return Turns(columns, [one["error"] for one in told])
+
+
+def chosen_rows(output: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
+    """What SkyRL's generator made, with these rows of every entry that has one value per row."""
+    count = len(output["is_last_step"])
+
+    def chosen(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: chosen(entry) for name, entry in value.items()}
+        if isinstance(value, list) and len(value) == count:
+            return [value[row] for row in rows]
+        return value
+
+    return {name: chosen(value) for name, value in output.items()}

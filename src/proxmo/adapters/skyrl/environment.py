@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from proxmo.adapters.tasks import make_env, task_at
+from proxmo.adapters.tasks import make_env, make_prompter, task_at
 from proxmo.adapters.versions import check_version
 from proxmo.episodes.episode import LiveEpisode
 from proxmo.episodes.play import task_seed
 from proxmo.policies.base import Response
-from proxmo.prompts import Prompter
-from proxmo.types import Step
 
 check_version("skyrl")
 
@@ -30,6 +28,9 @@ NAME = "proxmo"
 EPISODE = "proxmo_episode"
 """Where the environment leaves its record for the generator, among its extras."""
 
+OPENED = "proxmo_opened"
+"""Where the generator says, among the extras, what the chat template opens each response with."""
+
 
 class ProxMOTextEnv(BaseTextEnv):
     """Plays the task that a row of the data names, as a growing conversation.
@@ -44,7 +45,9 @@ class ProxMOTextEnv(BaseTextEnv):
         columns: dict[str, Any] = extras or {}
         settings: Mapping[str, Any] = columns["proxmo"]
         task = task_at(settings)
-        self._prompter = Prompter(style=settings["style"])
+        self._prompter = make_prompter(
+            settings["env"], settings["style"], opened=columns.get(OPENED, "")
+        )
         self._episode = LiveEpisode(
             task,
             member=0,
@@ -59,25 +62,41 @@ class ProxMOTextEnv(BaseTextEnv):
         del prompt
         episode = self._episode
         episode.start()
-        text = self._prompter.opening(episode.goal, episode.observation, episode.actions)
+        text = ""
+        if not episode.ended:
+            with episode.guarded():  # an environment's codec takes part in it
+                text = self._prompter.opening(episode.goal, episode.observation, episode.actions)
         return [{"role": "user", "content": text}], {}
 
     def step(self, action: str) -> BaseTextEnvStepOutput:
         """Send a response to the environment."""
-        episode = self._episode
         self.turns += 1
-        if episode.ended:  # it failed to start, and SkyRL has asked for a response all the same
-            episode.steps.append(Step("", "", action, "", reward=0.0, valid=True))
-        else:
-            episode.act("", Response(action), *self._prompter.parse(action))
-        text = self._prompter.following(episode.observation, episode.actions)
+        self._act(action)
         return BaseTextEnvStepOutput(
-            observations=[] if episode.ended else [{"role": "user", "content": text}],
-            reward=episode.steps[-1].reward,
-            done=episode.ended,
+            observations=self._heard(),
+            reward=self._episode.steps[-1].reward,
+            done=self._episode.ended,
             metadata={},
             postprocessed_action=None,
         )
+
+    def _act(self, said: str) -> None:
+        """A turn on record, whatever breaks in it."""
+        episode, turns = self._episode, len(self._episode.steps)
+        if not episode.ended:  # else SkyRL has asked for a response all the same
+            with episode.guarded():
+                action, well_formed = self._prompter.parse(said, episode.observation)
+                episode.act("", Response(said), action, well_formed)
+        if len(episode.steps) == turns:
+            episode.record_turn(episode.observation, "", Response(said), action="")
+
+    def _heard(self) -> ConversationType:
+        """What the environment says next; nothing where the episode has ended."""
+        episode, text = self._episode, ""
+        if not episode.ended:
+            with episode.guarded():
+                text = self._prompter.following(episode.observation, episode.actions)
+        return [] if episode.ended else [{"role": "user", "content": text}]
 
     def get_metrics(self) -> dict[str, Any]:
         """Success and length of an episode that has ended, unless its environment failed.

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from proxmo.adapters.methods import estimator_of
 from proxmo.adapters.skyrl.trainer import ProxMOExp, check_config
 from proxmo.credit import Estimator
 
@@ -20,18 +21,20 @@ from skyrl.train.utils.utils import initialize_ray  # isort: skip
 
 
 @ray.remote(num_cpus=1)
-def _train(cfg: Any, credit: Estimator | None) -> None:
+def _train(cfg: Any, credit: Estimator) -> None:
     ProxMOExp(cfg, credit).run()
 
 
-def main(arguments: Sequence[str] | None = None, credit: Estimator | None = None) -> None:
-    """Train as the command line says, with `credit` (ProxMO where none is given)."""
+def main(arguments: Sequence[str] | None = None, credit: str | Estimator | None = None) -> None:
+    """Train as the command line says; `credit` is an estimator or a name of `proxmo.CREDIT`
+    (ProxMO where none is given)."""
+    estimator = estimator_of(credit)  # here, where a method of the caller's own has its name
     overrides = list(sys.argv[1:] if arguments is None else arguments)
     cfg = SkyRLTrainConfig.from_cli_overrides(overrides)
     check_config(cfg)
     validate_cfg(cfg)
     initialize_ray(cfg)
-    ray.get(_train.remote(cfg, credit))
+    ray.get(_train.remote(cfg, estimator))
 
 
 if __name__ == "__main__":

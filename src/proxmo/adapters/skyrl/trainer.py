@@ -8,17 +8,20 @@ import numpy as np
 import torch
 
 from proxmo.adapters.columns import COLUMN, row_column, warn_of_groups_of_one
-from proxmo.adapters.failures import credit_survivors
-from proxmo.adapters.skyrl.columns import Turns, collect_turns
-from proxmo.adapters.skyrl.environment import EPISODE, register_environment
-from proxmo.credit import Credit, Estimator, ProxMO
+from proxmo.adapters.failures import credit_played, report_failures
+from proxmo.adapters.methods import estimator_of
+from proxmo.adapters.skyrl.columns import Turns, chosen_rows, collect_turns
+from proxmo.adapters.skyrl.environment import EPISODE, OPENED, register_environment
+from proxmo.credit import Credit, Estimator
 from proxmo.errors import InputError
+from proxmo.policies.chat import ChatFormat
 
 # After ours, which look whether this is a SkyRL that was tested.
 from skyrl.train.entrypoints.main_base import (  # isort: skip
     BasePPOExp,
     resolve_policy_model_name,
 )
+from skyrl.train.generators.base import TRAINING_PHASE_EVAL  # isort: skip
 from skyrl.train.generators.skyrl_gym_generator import SkyRLGymGenerator  # isort: skip
 from skyrl.train.trainer import RayPPOTrainer  # isort: skip
 
@@ -26,11 +29,30 @@ from skyrl.train.trainer import RayPPOTrainer  # isort: skip
 class ProxMOGenerator(SkyRLGymGenerator):
     """SkyRL's generator; every row also tells the turn that it is."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As SkyRL's."""
+        super().__init__(*args, **kwargs)
+        options = self.generator_cfg.chat_template_kwargs
+        self._opened = ChatFormat(self.tokenizer, **options).opened
+
+    async def generate(self, input_batch: Any, disable_tqdm: bool = False) -> Any:
+        """As SkyRL's; an evaluation is not told of the episodes whose environment failed."""
+        output = await super().generate(input_batch, disable_tqdm)
+        about = input_batch.get("batch_metadata")
+        if about is None or about.training_phase != TRAINING_PHASE_EVAL:
+            return output
+        return _without_failures(output)
+
+    def _setup_env_extras(
+        self, _env_class: str, env_extras: Any, _sampling_params: Any, _trajectory_id: Any
+    ) -> Any:
+        # A copy: SkyRL writes what stands among the extras to its logs.
+        return {**env_extras, OPENED: self._opened}
+
     def _post_process_agent_loop_output(
         self, agent_loop_output: Any, _env_extras: dict[str, Any], _trajectory_id: Any
     ) -> Any:
-        # Taken away again: SkyRL writes what is left among the extras to its logs.
-        episode = _env_extras.pop(EPISODE, None)
+        episode = _env_extras.get(EPISODE)
         if episode is None:
             return agent_loop_output
         if not agent_loop_output.step_outputs and episode.error is None:
@@ -49,10 +71,10 @@ class ProxMOGenerator(SkyRLGymGenerator):
 class ProxMOSkyRLTrainer(RayPPOTrainer):
     """SkyRL's trainer with credit for every turn, not only for the last."""
 
-    def __init__(self, cfg: Any, *args: Any, credit: Estimator | None = None, **kwargs: Any):
-        """`credit` is any estimator of `proxmo`, ProxMO where none is given."""
+    def __init__(self, cfg: Any, *args: Any, credit: str | Estimator | None = None, **kwargs: Any):
+        """`credit` is an estimator or a name of `proxmo.CREDIT`, ProxMO where none is given."""
         check_config(cfg)
-        self.credit = ProxMO() if credit is None else credit
+        self.credit = estimator_of(credit)
         self._turns: Turns | None = None
         super().__init__(cfg, *args, **kwargs)
 
@@ -69,11 +91,7 @@ class ProxMOSkyRLTrainer(RayPPOTrainer):
         whole = [row for row, error in enumerate(self._turns.errors) if error is None]
         if 0 < len(whole) < len(self._turns) and not args and not kwargs:
             kwargs = {
-                "metrics_generator_output": {
-                    name: [values[row] for row in whole]
-                    for name, values in generator_output.items()
-                    if isinstance(values, list) and len(values) == len(self._turns)
-                },
+                "metrics_generator_output": chosen_rows(generator_output, whole),
                 "metrics_uids": [uids[row] for row in whole],
             }
         return super().postprocess_generator_output(generator_output, uids, *args, **kwargs)
@@ -83,7 +101,7 @@ class ProxMOSkyRLTrainer(RayPPOTrainer):
         turns = self._turns
         assert turns is not None, "postprocess_generator_output runs before"
         data = super().compute_advantages_and_returns(data)
-        result: Credit = credit_survivors(self.credit, turns.columns, turns.errors)
+        result: Credit = credit_played(self.credit, turns.columns, turns.errors)
         rows = np.zeros(len(data["advantages"]))
         rows[: len(turns)] = result.advantage
         mask = data["response_mask"]
@@ -110,8 +128,8 @@ class ProxMOSkyRLTrainer(RayPPOTrainer):
 class ProxMOExp(BasePPOExp):
     """SkyRL's experiment with this trainer and generator."""
 
-    def __init__(self, cfg: Any, credit: Estimator | None = None) -> None:
-        """`credit` is any estimator of `proxmo`, ProxMO where none is given."""
+    def __init__(self, cfg: Any, credit: str | Estimator | None = None) -> None:
+        """`credit` is an estimator or a name of `proxmo.CREDIT`, ProxMO where none is given."""
         check_config(cfg)
         register_environment()
         self.credit = credit
@@ -130,6 +148,15 @@ class ProxMOExp(BasePPOExp):
     def get_trainer(self, *args: Any, **kwargs: Any) -> ProxMOSkyRLTrainer:
         """The trainer that credits every turn."""
         return ProxMOSkyRLTrainer(*args, credit=self.credit, **kwargs)
+
+
+def _without_failures(output: Any) -> Any:
+    """What SkyRL's generator made, without the rows of episodes that failed."""
+    names = [one.to_string() for one in output["trajectory_ids"]]
+    turns = collect_turns(names, output["is_last_step"], output["env_metrics"])
+    failed = {name: e for name, e in zip(names, turns.errors, strict=True) if e is not None}
+    report_failures(failed, len(set(names)))
+    return chosen_rows(output, [row for row, error in enumerate(turns.errors) if error is None])
 
 
 def check_config(cfg: Any) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from proxmo.adapters.failures import credit_survivors
+from proxmo.adapters.failures import credit_played
 from proxmo.credit import Credit, Estimator, Steps
 from proxmo.credit.diagnostics import batch_diagnostics
 from proxmo.credit.groups import group_mean, group_std
+from proxmo.credit.steps import columns_of
 from proxmo.errors import InputError
-from proxmo.types import Trajectory
+from proxmo.types import Step, Trajectory
 
 TRL_EPSILON = 1e-4
 """What TRL adds to a standard deviation before it divides by it."""
@@ -64,28 +65,27 @@ def credit_batch(
 
     Rewards are the environment's, times `weight`; `further` (one number per trajectory),
     what the user's reward functions gave the finished conversation, goes to its last step.
-    Episodes that failed get none: `credit_survivors`, whose `tell` this is.
+    Episodes that failed get none: `credit_played`, whose `tell` this is.
     """
-    columns: dict[str, list[Any]] = {
-        name: []
-        for name in ("group", "trajectory", "step", "observation", "reward", "success", "valid")
-    }
-    errors: list[str | None] = []
-    for number, trajectory in enumerate(trajectories):
-        steps = trajectory.steps
-        rewards = [weight * step.reward for step in steps]
-        if further is not None:
-            rewards[-1] += float(further[number])
-        # Numbered: a task may be in a batch twice.
-        columns["group"] += [f"{number // group_size}: {trajectory.task}"] * len(steps)
-        columns["trajectory"] += [f"{number}: {trajectory.task}"] * len(steps)
-        columns["step"] += range(len(steps))
-        columns["observation"] += [step.observation for step in steps]
-        columns["reward"] += rewards
-        columns["success"] += [trajectory.success] * len(steps)
-        columns["valid"] += [step.valid for step in steps]
-        errors += [trajectory.error] * len(steps)
-    return credit_survivors(estimator, columns, errors, tell=tell)
+    paid = [0.0] * len(trajectories) if further is None else further
+    batch = [
+        replace(
+            trajectory,
+            # Numbered: a task may be in a batch twice.
+            group=f"{number // group_size}: {trajectory.task}",
+            id=f"{number}: {trajectory.task}",
+            steps=_paid(trajectory.steps, weight, paid[number]),
+        )
+        for number, trajectory in enumerate(trajectories)
+    ]
+    errors = [trajectory.error for trajectory in batch for _ in trajectory.steps]
+    return credit_played(estimator, columns_of(batch), errors, tell=tell)
+
+
+def _paid(steps: Sequence[Step], weight: float, further: float) -> tuple[Step, ...]:
+    """The steps with their rewards times `weight`, and what was paid `further` at the last."""
+    *before, last = [replace(step, reward=weight * step.reward) for step in steps]
+    return (*before, replace(last, reward=last.reward + further))
 
 
 def split_by_trajectory(
@@ -105,19 +105,3 @@ def check_groups(trajectories: Sequence[Trajectory], group_size: int) -> None:
                 f"rows {start} to {start + group_size - 1} should be one group and are of the "
                 f"tasks {', '.join(sorted(tasks))}; leave the sampler of TRL's trainer as it is"
             )
-
-
-def played_metrics(trajectories: Sequence[Trajectory], full: Sequence[bool]) -> dict[str, float]:
-    """What the episodes were like, in numbers to log; `full` as in `Conversation`.
-
-    Of those whose environment did not fail: at least one.
-    """
-    whole = [(t, cut) for t, cut in zip(trajectories, full, strict=True) if not t.failed]
-    valid = [step.valid for trajectory, _ in whole for step in trajectory.steps]
-    return {
-        "rollout/success_rate": float(np.mean([t.success for t, _ in whole])),
-        "rollout/steps": len(valid) / len(whole),
-        "rollout/truncated": float(np.mean([t.truncated for t, _ in whole])),
-        "rollout/out_of_room": float(np.mean([cut for _, cut in whole])),
-        "rollout/invalid_actions": 1.0 - float(np.mean(valid)),
-    }

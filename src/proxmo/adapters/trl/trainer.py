@@ -14,6 +14,7 @@ from numpy.random import SeedSequence
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from proxmo.adapters.methods import estimator_of
 from proxmo.adapters.trl.conversations import (
     Conversation,
     ConversationPolicy,
@@ -25,12 +26,12 @@ from proxmo.adapters.trl.grouping import (
     TRLGroupRelative,
     check_groups,
     credit_batch,
-    played_metrics,
     slim,
     split_by_trajectory,
 )
 from proxmo.adapters.trl.tasks import Environment, Tasks, resolve, task_dataset
-from proxmo.credit import Estimator, make
+from proxmo.credit import Credit, Estimator
+from proxmo.episodes.metrics import rollout_metrics
 from proxmo.episodes.play import rollout
 from proxmo.errors import InputError, ProxmoWarning
 from proxmo.policies.chat import ChatFormat
@@ -272,18 +273,22 @@ class ProxMOTrainer(GRPOTrainer):
         start = self.accelerator.process_index * len(self._played)
         own = advantages[start : start + len(self._played)]
         spread = token_advantages(self._conversations, own, width)
-        self._log_credit(mode, trajectories, [values.tolist() for values in advantages], spread)
-        for name, value in result.diagnostics.items():
+        self._log_credit(trajectories, [values.tolist() for values in advantages], spread)
+        for name, value in self._figures(trajectories, result).items():
             self._metrics[mode][name].append(value)
         return torch.from_numpy(spread).to(self.accelerator.device)
 
-    def _log_credit(
-        self, mode: str, trajectories: list[Trajectory], advantages: list[list[float]], spread: Any
-    ) -> None:
-        """Metrics, and TRL's table of completions: there, TRL has logged its own advantages."""
+    def _figures(self, trajectories: Sequence[Trajectory], credit: Credit) -> dict[str, float]:
+        """What the batch was like, in numbers to log."""
         full = gather_object([row.full for row in self._conversations])
-        for name, value in played_metrics(trajectories, full).items():
-            self._metrics[mode][name].append(value)
+        whole = [cut for played, cut in zip(trajectories, full, strict=True) if not played.failed]
+        room = {"rollout/out_of_room": sum(whole) / len(whole)}
+        return rollout_metrics(trajectories) | room | credit.diagnostics
+
+    def _log_credit(
+        self, trajectories: list[Trajectory], advantages: list[list[float]], spread: Any
+    ) -> None:
+        """Fill TRL's table of completions, in which TRL has put its own advantages."""
         lengths = [max(1, sum(row.turns)) for row in self._conversations]
         means = gather_object((spread.sum(axis=1) / lengths).tolist())
         logged = self._logs["advantages"]
@@ -312,11 +317,7 @@ def _estimator(credit: str | Estimator, args: GRPOConfig) -> Estimator:
     if credit == "grpo":
         scale: Any = args.scale_rewards  # checked by TRL
         return TRLGroupRelative(scale)
-    if isinstance(credit, str):
-        return make(credit)
-    if not callable(credit):
-        raise InputError(f"credit is {credit!r}; give a name of proxmo.CREDIT or an estimator")
-    return credit
+    return estimator_of(credit)
 
 
 def _warn_of_room(conversation: int | None, response: int, turns: int | None) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -18,10 +20,11 @@ from verl.experimental.agent_loop.agent_loop import (
 from verl.workers.rollout.replica import TokenOutput
 
 from proxmo.adapters.columns import COLUMN, row_column
-from proxmo.adapters.tasks import make_env, task_at
-from proxmo.adapters.verl.settings import read_settings
+from proxmo.adapters.tasks import make_env, make_prompter, task_at
+from proxmo.adapters.verl.settings import plain, read_settings
 from proxmo.episodes.play import rollout
 from proxmo.policies.base import Response
+from proxmo.policies.chat import ChatFormat
 from proxmo.prompts import Prompter
 from proxmo.types import Context, Step, Trajectory
 
@@ -40,7 +43,11 @@ class ProxMOAgentLoop(AgentLoopBase):
         """Play one episode; `kwargs` are the columns of the data, and what verl adds."""
         settings = read_settings(self.config)
         where = kwargs["extra_info"]
-        server = ServerPolicy(self, settings.prompter, sampling_params)
+        chat = _chat_format(
+            self.tokenizer, json.dumps(plain(self.apply_chat_template_kwargs or {}))
+        )
+        prompter = make_prompter(where["env"], settings.style, settings.history, chat.opened)
+        server = ServerPolicy(self, chat, prompter, sampling_params)
 
         def play() -> Trajectory:
             [trajectory] = rollout(
@@ -118,7 +125,8 @@ class ServerPolicy:
     """verl's servers as a policy of one episode: prompts of the last turns, one at a time."""
 
     loop: Any
-    """The agent loop. Any: verl types its tokenizer as a class without a tokenizer's methods."""
+    """The agent loop."""
+    chat: ChatFormat
     prompter: Prompter
     sampling: Mapping[str, Any]
     context: Context = "window"
@@ -138,37 +146,37 @@ class ServerPolicy:
         del rows
         return [self._respond(prompt) for prompt in prompts]
 
+    def fits(self, prompt: str) -> bool:
+        """Whether a prompt is within `data.max_prompt_length`."""
+        most = self.loop.rollout_config.prompt_length
+        return not self.chat.exceeds(prompt, most) and len(self.chat.opening(prompt)) <= most
+
     def _respond(self, prompt: str) -> Response:
-        prompt_ids = self._tokens(prompt)
-        limit = self.loop.rollout_config
-        if len(prompt_ids) > limit.prompt_length:
+        if not self.fits(prompt):
             return Response("", stop="full")
+        prompt_ids, limit = self.chat.opening(prompt), self.loop.rollout_config.response_length
         said = self._wait(
             self.loop.server_manager.generate(
                 request_id=self.request,
                 prompt_ids=prompt_ids,
                 # Without a limit a turn could use up what the prompt has left over.
-                sampling_params=dict(self.sampling) | {"max_tokens": limit.response_length},
+                sampling_params=dict(self.sampling) | {"max_tokens": limit},
             )
         )
         self.outputs.append(said)
-        ids = said.token_ids[: limit.response_length]
+        ids = said.token_ids[:limit]
         return Response(
-            text=self.loop.tokenizer.decode(ids, skip_special_tokens=True),
+            text=self.chat.text(ids),
             prompt_ids=tuple(prompt_ids),
             response_ids=tuple(ids),
             logprobs=tuple(said.log_probs[: len(ids)] if said.log_probs else ()),
         )
 
-    def _tokens(self, prompt: str) -> list[int]:
-        encoded = self.loop.tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            **self.loop.apply_chat_template_kwargs,
-        )
-        return list(encoded["input_ids"])
-
     def _wait(self, answer: Coroutine[Any, Any, TokenOutput]) -> TokenOutput:
         return asyncio.run_coroutine_threadsafe(answer, self.loop.loop).result()
+
+
+@lru_cache(maxsize=8)
+def _chat_format(tokenizer: Any, options: str) -> ChatFormat:
+    """Made once for all episodes of a worker; `options` are the template's variables as JSON."""
+    return ChatFormat(tokenizer, **json.loads(options))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxmo.adapters.columns import COLUMN
-from proxmo.adapters.failures import credit_survivors
+from proxmo.adapters.failures import credit_played
 from proxmo.credit import Credit, Estimator
 from proxmo.errors import InputError
 
@@ -48,7 +48,7 @@ def credit_rows(
     real = [row for row, tag in enumerate(tags) if not tag.get("is_padding", False)]
     places = [_place(keys[row]) for row in real]
     columns = [_column(keys[row], extra_fields[row]) for row in real]
-    credit = credit_survivors(
+    credit = credit_played(
         estimator,
         {
             "group": [uid for uid, _, _ in places],

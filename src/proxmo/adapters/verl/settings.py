@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from proxmo.credit import Estimator, make
 from proxmo.errors import InputError
-from proxmo.prompts import Prompter, PromptStyle
+from proxmo.prompts import PromptStyle
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class VerlSettings:
     credit: Mapping[str, Any] = field(default_factory=dict)
     """Its options, such as `temperature`; the authors' run where nothing is given."""
     style: PromptStyle = "think"
-    """Prompt style: "think" (the paper's) or "compact"."""
+    """Prompt style: "think" (the paper's), "compact" or, where an environment has one,
+    "numbered"."""
     history: int = 2
     """Past turns in a prompt, >= 0 (paper: 2)."""
     seed: int = 0
@@ -50,11 +51,6 @@ class VerlSettings:
         """The credit method with its options."""
         return make(self.method, **self.credit)
 
-    @property
-    def prompter(self) -> Prompter:
-        """Writes the prompts and reads the responses."""
-        return Prompter(style=self.style, history=self.history)
-
 
 def read_settings(config: Mapping[str, Any]) -> VerlSettings:
     """The settings in the section `proxmo` of a whole verl configuration; defaults without it.
@@ -62,7 +58,7 @@ def read_settings(config: Mapping[str, Any]) -> VerlSettings:
     Raises:
         InputError: for a key that does not exist, with the nearest that does.
     """
-    section = _plain(config.get("proxmo") or {})
+    section = plain(config.get("proxmo") or {})
     known = [entry.name for entry in dataclasses.fields(VerlSettings)]
     for key in section:
         if key not in known:
@@ -72,14 +68,14 @@ def read_settings(config: Mapping[str, Any]) -> VerlSettings:
     return VerlSettings(**section)
 
 
-def _plain(section: Any) -> dict[str, Any]:
+def plain(section: Any) -> dict[str, Any]:
     """OmegaConf's mappings and lists as Python's own, all the way down."""
     return {key: _plain_value(value) for key, value in section.items()}
 
 
 def _plain_value(value: Any) -> Any:
     if isinstance(value, Mapping) or hasattr(value, "items"):
-        return _plain(value)
+        return plain(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain_value(one) for one in value]
     return value

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from proxmo.config import FailedEpisodes
 from proxmo.envs.base import Task
 from proxmo.episodes.play import RolloutProgress, rollout
 from proxmo.errors import InputError
@@ -16,7 +15,7 @@ from proxmo.evaluation.prompting.reflection import reflect, told_lessons
 from proxmo.evaluation.scores import Evaluation, summarize
 from proxmo.policies.base import Policy, Usage
 from proxmo.policies.metered import MeteredPolicy
-from proxmo.types import Trajectory
+from proxmo.types import FailedEpisodes, Trajectory
 
 Method = Literal["zero-shot", "react", "reflexion"]
 """`zero-shot`: the task and nothing else. `react`: examples of thoughts and actions before it

@@ -99,6 +99,24 @@ def test_a_task_type_of_which_no_episode_is_left_has_no_rate():
     scored = summarize([episode(True), episode(False, task_type="heat", error="OSError: no")])
     assert list(scored.types) == ["pick"]
     assert (scored.overall.success, scored.overall.errors) == (1.0, 1)
+    assert scored.to_dict()["broken_types"] == scored.broken_types == {"heat": 1}
+
+
+def test_a_task_type_of_which_every_episode_broke_failed_where_that_is_asked_for():
+    broken = episode(False, task_type="heat", error="OSError: no", score=0.5)
+    scored = summarize([episode(True, score=1.0), broken], "fail")
+    heat = scored.types["heat"]
+    assert (heat.episodes, heat.success, heat.steps, heat.errors) == (1, 0.0, 0.0, 1)
+    assert scored.overall.score == 0.5, "the grade it had reached is not the policy's"
+    assert scored.broken_types == {}
+
+
+def test_cut_prompts_are_a_share_of_all_steps():
+    whole = episode(True, valid=(True,) * 3)
+    cut = replace(whole, steps=(replace(whole.steps[0], cut=True),))
+    broken = replace(cut, error="OSError: no")
+    scored = summarize([whole, cut, broken])
+    assert scored.overall.cut == scored.to_dict()["overall"]["cut_prompts"] == 0.25
 
 
 def test_when_every_episode_broke_off_there_is_no_result():

@@ -1,6 +1,8 @@
 """What a reader of the tables and of the learning curve gets to see."""
 
 import io
+import re
+from dataclasses import replace
 
 import matplotlib.image
 import pytest
@@ -15,7 +17,9 @@ SPEC = EnvSpec("doors", "doors:Doors", "doors:load_tasks", task_types={"pick": "
 
 
 def score(successes, episodes):
-    return Score(episodes, successes, low=0.1, high=0.9, steps=12.34, invalid=0.056, errors=0)
+    return Score(
+        episodes, successes, low=0.1, high=0.9, steps=12.34, invalid=0.056, cut=0.0, errors=0
+    )
 
 
 def lines(table, width=120):
@@ -30,6 +34,18 @@ def test_an_evaluation_has_a_row_per_type_and_one_for_all():
     row = next(line for line in told if "all" in line)
     assert [part in row for part in ("4", "75.0%", "10 to 90", "12.3", "5.6%")] == [True] * 5
     assert any("heat" in line and "50.0%" in line for line in told)
+
+
+def test_a_task_type_of_which_every_episode_broke_off_has_its_row_and_cuts_their_column():
+    overall = replace(score(3, 4), cut=0.125, errors=2)
+    scored = Evaluation(overall, {"heat": replace(score(3, 4), cut=0.125)}, {"pick": 2})
+    told = lines(evaluation_table(scored, "title", SPEC))
+    cells = {row[0]: row[1:] for line in told if (row := re.findall(r"[^│┃]*[^│┃ ]", line))}
+    rows = {name.strip(): [cell.strip() for cell in cells[name]] for name in cells}
+    assert rows["task type"][-2:] == ["cut prompts", "errors"]
+    assert rows["Pick up"] == ["0", "2"]
+    assert rows["heat"][-2:] == ["12.5%", "0"]
+    assert rows["all"][-2:] == ["12.5%", "2"]
 
 
 @pytest.mark.parametrize("width", [80, 120])

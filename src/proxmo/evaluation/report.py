@@ -13,20 +13,31 @@ def evaluation_table(evaluation: Evaluation, title: str, spec: EnvSpec) -> Table
     """One row per task type, named and ordered as `spec` says, and one for all.
 
     Success with its interval, the environment's own grade where it gives one, length, invalid
-    share; errors where there are any.
+    share; shares of cut prompts, and errors, where there are any. A task type of which every
+    episode broke off has no more than its errors.
     """
     columns = ["episodes", "success", "95 % interval", "steps", "invalid"]
     graded = evaluation.overall.score is not None
     if graded:
         columns.insert(3, "score")
-    broken = evaluation.overall.errors > 0
-    if broken:
+    if evaluation.overall.cut:
+        columns.append("cut prompts")
+    if evaluation.overall.errors:
         columns.append("errors")
     table = _table(title, columns)
-    for name in sorted(evaluation.types, key=spec.task_type_place):
-        table.add_row(spec.task_type_name(name), *_cells(evaluation.types[name], graded, broken))
+
+    def row(label: str, cells: dict[str, str], style: str | None = None) -> None:
+        table.add_row(label, *(cells.get(column, "") for column in columns), style=style)
+
+    names = evaluation.types.keys() | evaluation.broken_types.keys()
+    for name in sorted(names, key=spec.task_type_place):
+        if name in evaluation.types:
+            cells = _cells(evaluation.types[name])
+        else:
+            cells = {"episodes": "0", "errors": str(evaluation.broken_types[name])}
+        row(spec.task_type_name(name), cells)
     table.add_section()
-    table.add_row("all", *_cells(evaluation.overall, graded, broken), style="bold")
+    row("all", _cells(evaluation.overall), style="bold")
     return table
 
 
@@ -56,17 +67,18 @@ def _table(title: str, columns: list[str]) -> Table:
     return table
 
 
-def _cells(score: Score, graded: bool, broken: bool) -> list[str]:
-    grade = "" if score.score is None else f"{score.score:.3f}"
-    return [
-        str(score.episodes),
-        f"{score.success:.1%}",
-        _interval(score),
-        *([grade] if graded else []),
-        f"{score.steps:.1f}",
-        f"{score.invalid:.1%}",
-        *([str(score.errors)] if broken else []),
-    ]
+def _cells(score: Score) -> dict[str, str]:
+    """All that a row may show, by column."""
+    return {
+        "episodes": str(score.episodes),
+        "success": f"{score.success:.1%}",
+        "95 % interval": _interval(score),
+        "score": "" if score.score is None else f"{score.score:.3f}",
+        "steps": f"{score.steps:.1f}",
+        "invalid": f"{score.invalid:.1%}",
+        "cut prompts": f"{score.cut:.1%}",
+        "errors": str(score.errors),
+    }
 
 
 def _change(before: Score | None, after: Score | None) -> list[str]:

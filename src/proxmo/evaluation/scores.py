@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scipy.stats import binomtest
@@ -29,6 +29,8 @@ class Score:
     """Mean length of an episode, in steps."""
     invalid: float
     """Share of all steps whose action was invalid."""
+    cut: float
+    """Share of all steps whose prompt left something out for want of room."""
     errors: int
     """Episodes that the environment broke off: beside `episodes`, or among them and their failures
     where that was asked for."""
@@ -49,6 +51,8 @@ class Evaluation:
     overall: Score
     types: dict[str, Score]
     """Keyed by task type, in alphabetical order; without those of which no episode counts."""
+    broken_types: dict[str, int] = field(default_factory=dict)
+    """Task types of which no episode counts, and how many the environment broke off."""
     first_error: str | None = None
     """What the environment raised in the first episode that it broke off."""
 
@@ -58,6 +62,7 @@ class Evaluation:
             "overall": _score_dict(self.overall),
             "first_error": self.first_error,
             "types": {name: _score_dict(score) for name, score in self.types.items()},
+            "broken_types": self.broken_types,
         }
 
     @classmethod
@@ -66,7 +71,8 @@ class Evaluation:
         return cls(
             overall=_score_from(data["overall"]),
             types={name: _score_from(score) for name, score in data["types"].items()},
-            first_error=data.get("first_error"),
+            broken_types=data["broken_types"],
+            first_error=data["first_error"],
         )
 
 
@@ -76,8 +82,8 @@ def summarize(
     """Score trajectories; at least one is needed. The first error is the first in their order.
 
     Episodes that the environment broke off are counted, and under `drop` enter no rate and no
-    mean; under `fail` they count as failures, while lengths and invalid actions are those of the
-    others.
+    mean; under `fail` they count as failures, while lengths, invalid actions and cut prompts are
+    those of the others, 0 where there are none.
 
     Raises:
         InputError: when there is no trajectory.
@@ -94,13 +100,19 @@ def summarize(
     by_type: dict[str, list[Trajectory]] = defaultdict(list)
     for trajectory in trajectories:
         by_type[trajectory.task_type].append(trajectory)
+    broken = {
+        name: len(own)
+        for name, own in sorted(by_type.items())
+        if failed_episodes == "drop" and all(trajectory.failed for trajectory in own)
+    }
     return Evaluation(
         overall=_score(trajectories, failed_episodes),
         types={
             name: _score(own, failed_episodes)
             for name, own in sorted(by_type.items())
-            if not all(trajectory.failed for trajectory in own)
+            if name not in broken
         },
+        broken_types=broken,
         first_error=errors[0] if errors else None,
     )
 
@@ -112,14 +124,15 @@ def _score(trajectories: Sequence[Trajectory], failed_episodes: FailedEpisodes) 
     # Wilson's interval stays inside [0, 1] and is never empty at 0 or n successes.
     interval = binomtest(successes, len(judged)).proportion_ci(CONFIDENCE, method="wilson")
     steps = [step for trajectory in sound for step in trajectory.steps]
-    graded = [trajectory.score for trajectory in judged]
+    graded = [None if trajectory.failed else trajectory.score for trajectory in judged]
     return Score(
         episodes=len(judged),
         successes=successes,
         low=float(interval.low),
         high=float(interval.high),
-        steps=len(steps) / len(sound),
-        invalid=sum(not step.valid for step in steps) / len(steps),
+        steps=len(steps) / max(len(sound), 1),
+        invalid=sum(not step.valid for step in steps) / max(len(steps), 1),
+        cut=sum(step.cut for step in steps) / max(len(steps), 1),
         errors=len(trajectories) - len(sound),
         score=None
         if all(grade is None for grade in graded)
@@ -135,6 +148,7 @@ def _score_dict(score: Score) -> dict[str, Any]:
         "successes": score.successes,
         "steps": score.steps,
         "invalid": score.invalid,
+        "cut_prompts": score.cut,
         "errors": score.errors,
         **({} if score.score is None else {"score": score.score}),
     }
@@ -149,6 +163,7 @@ def _score_from(data: dict[str, Any]) -> Score:
         high=high,
         steps=data["steps"],
         invalid=data["invalid"],
+        cut=data["cut_prompts"],
         errors=data["errors"],
         score=data.get("score"),
     )

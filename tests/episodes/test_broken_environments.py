@@ -125,7 +125,10 @@ WRONG_INFO = [
     *({"admissible_actions": value} for value in (3, "wait", b"wait", {"a": 1}, [1], [None])),
     *({"admissible_actions": value} for value in (np.arange(3), np.array(3), iter("ab"))),
     *({"valid": value} for value in ("no", None, 2, 0.5, [], float("nan"))),
-    *({"score": value} for value in ("0.5", "A", float("nan"), float("inf"), [1.0], {})),
+    *(
+        {"score": value}
+        for value in ("0.5", "A", float("nan"), float("inf"), [1.0], {}, -0.1, 1.5, 100)
+    ),
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from proxmo.envs import registry
 from proxmo.envs.base import Task
 from proxmo.envs.spec import EnvSpec
-from proxmo.errors import InputError
+from proxmo.errors import InputError, ProxmoWarning
 from proxmo.evaluation.prompting.examples import (
     Example,
     ExampleTurn,
@@ -187,13 +187,54 @@ def test_tokens_of_a_model_that_runs_here_are_those_it_read_and_wrote():
 def test_a_reflection_shows_the_attempt_and_what_became_of_it():
     steps = tuple(Step("o" * n, "p", "r", f"act {n}", 0.0, True) for n in (3, 1000))
     failed = Trajectory("t", "g", "t", "x", 0, steps, False, goal="win", score=0.25)
-    asked = reflection_prompt(failed, ["Be quick."])
+    asked = reflection_prompt(failed, ["Be quick."]).text
     assert "Your task was to: win" in asked
     assert "Observation: ooo\nAction: act 3\nObservation: oooo" in asked
     assert "o" * 400 + " ...\nAction: act 1000" in asked
     assert "It ended without success. It was graded 0.25 of 1." in asked
     assert "- Be quick." in asked
     assert told_lessons([]) == ""
+
+
+def test_an_attempt_that_is_too_long_is_told_without_its_oldest_turns_then_without_advice():
+    steps = tuple(Step(f"room {n}", "p", "r", f"go {n}", 0.0, True) for n in range(9))
+    failed = Trajectory("t", "g", "t", "x", 0, steps, False, goal="win")
+    whole = reflection_prompt(failed, ["Be quick."])
+    assert not whole.cut
+
+    def within(limit):
+        return reflection_prompt(failed, ["Be quick."], lambda text: len(text) <= limit)
+
+    assert within(len(whole.text)) == whole
+    told = within(len(whole.text) - 50)
+    assert told.cut
+    assert "without its oldest turns" in told.text
+    assert "room 0" not in told.text
+    assert "Observation: room 8\nAction: go 8" in told.text
+    assert "Be quick." in told.text
+    least = within(1).text
+    assert "Be quick." not in least
+    assert "room" not in least
+    assert "Your task was to: win" in least
+    assert least.endswith(whole.text[-40:])
+
+
+@pytest.mark.parametrize("context", ["window", "conversation"])
+def test_a_reflection_is_asked_for_in_the_room_that_the_policy_has(context):
+    asked = []
+
+    def act(row, turn, text):
+        asked.append(text)
+        return acts("push" * 100)
+
+    policy = ScriptedPolicy(act, context=context, prompter=Prompter("think"))
+    limit = 1600 if context == "conversation" else 900
+    policy.fits = lambda text: len(text) <= limit  # type: ignore[attr-defined]
+    with pytest.warns(ProxmoWarning, match="too long to reflect on"):
+        prompt("reflexion", policy, Doors, doors("open"), seed=0, trials=2)
+    (reflection,) = [text for text in asked if "without its oldest turns" in text]
+    # In a conversation the advice needs room, too.
+    assert len(reflection) <= 900
 
 
 def test_alfworld_has_an_example_of_every_type_and_shows_it_first():

@@ -239,7 +239,7 @@ def _said(observation: Any, info: Any) -> _Said:
         observation=_text("observation", observation),
         actions=_actions(info.get("admissible_actions")),
         valid=_flag("info['valid']", info.get("valid", True)),
-        score=None if score is None else _number("info['score']", score),
+        score=None if score is None else _grade(score),
     )
 
 
@@ -277,6 +277,13 @@ def _flag(name: str, value: Any) -> bool:
     if isinstance(value, bool | np.bool_) or (isinstance(value, Integral) and value in (0, 1)):
         return bool(value)
     raise TypeError(f"{name} is {_short(value)}, neither True nor False")
+
+
+def _grade(value: Any) -> float:
+    grade = _number("info['score']", value)
+    if not 0 <= grade <= 1:
+        raise ValueError(f"info['score'] is {grade}, not a grade in [0, 1]")
+    return grade
 
 
 def _number(name: str, value: Any) -> float:

@@ -6,12 +6,16 @@ Shinn et al., "Reflexion: Language Agents with Verbal Reinforcement Learning", 2
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from proxmo.episodes.play import task_seed
-from proxmo.policies.base import Policy
+from proxmo.errors import ProxmoWarning
+from proxmo.policies.base import Policy, fits
+from proxmo.prompts import Prompt
+from proxmo.prompts.cutting import fitted
 from proxmo.prompts.parsing import without_thoughts
 from proxmo.text import clean
 from proxmo.types import Trajectory
@@ -22,6 +26,9 @@ REMEMBERED = 3
 _LONGEST_LESSON = 1500
 _LONGEST_OBSERVATION = 400
 """Characters: a shop's page is longer, and a lesson seldom hangs on its end."""
+
+_ROOM = " advice" * 100
+"""What a lesson may take: in a conversation, prompt and response share the room."""
 
 _TAGS = re.compile(r"</?(think|action)>")
 _REQUEST = (
@@ -44,30 +51,52 @@ def reflect(
     """A lesson from each failed attempt; empty where the policy wrote nothing.
 
     `lessons[i]` are the earlier ones of the task of `failed[i]`, `trial` the number of the
-    attempt that failed, from 0.
+    attempt that failed, from 0. Of an attempt that is too long to tell, the oldest turns are left
+    out; `ProxmoWarning` says so.
     """
+    short_enough, room = fits(policy), _ROOM if policy.context == "conversation" else ""
     rngs = [np.random.default_rng([task_seed(seed, t.task), trial, 1]) for t in failed]
     dialogue = policy.open(rngs, temperature=temperature, greedy=greedy)
     prompts = [
-        reflection_prompt(trajectory, told)
+        reflection_prompt(trajectory, told, lambda text: short_enough(text + room))
         for trajectory, told in zip(failed, lessons, strict=True)
     ]
-    responses = dialogue.respond(range(len(failed)), prompts)
+    if any(prompt.cut for prompt in prompts):
+        warnings.warn(
+            "some failed attempts were too long to reflect on: their oldest turns were left out, "
+            "then earlier advice; allow longer prompts with max_prompt_tokens",
+            ProxmoWarning,
+            stacklevel=2,
+        )
+    responses = dialogue.respond(range(len(failed)), [prompt.text for prompt in prompts])
     return [_lesson(response.text) for response in responses]
 
 
-def reflection_prompt(trajectory: Trajectory, lessons: Sequence[str]) -> str:
-    """What is asked after a failed attempt: the attempt, what became of it, the request."""
-    turns = "\n".join(
+def reflection_prompt(
+    trajectory: Trajectory, lessons: Sequence[str], fits: Callable[[str], bool] = lambda text: True
+) -> Prompt:
+    """What is asked after a failed attempt: the attempt, what became of it, the request.
+
+    As much as `fits`: the oldest turns are left out first, then the lessons; the task, its outcome
+    and the request never.
+    """
+    turns = [
         f"Observation: {_short(step.observation)}\nAction: {step.action}"
         for step in trajectory.steps
-    )
+    ]
     goal = f"Your task was to: {trajectory.goal}\n\n" if trajectory.goal else ""
-    told = f"{told_lessons(lessons)}\n\n" if lessons else ""
-    return (
-        "You acted in a text environment, one action a turn, and did not accomplish your task.\n\n"
-        f"{goal}{told}The attempt:\n{turns}\n\n{_outcome(trajectory)} {_REQUEST}"
-    )
+
+    def render(untold: int, _: Sequence[str], told: str) -> str:
+        told = f"{told}\n\n" if told else ""
+        later = ", without its oldest turns" if untold else ""
+        attempt = "\n".join(turns[untold:])
+        return (
+            "You acted in a text environment, one action a turn, and did not accomplish your "
+            f"task.\n\n{goal}{told}The attempt{later}:\n{attempt}\n\n"
+            f"{_outcome(trajectory)} {_REQUEST}"
+        )
+
+    return fitted(render, len(turns), (), told_lessons(lessons), fits)
 
 
 def told_lessons(lessons: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Text to index terms, as Lucene's English analyzer makes them.
 
 Words by Unicode's rules (UAX 29), lower-cased, without possessive 's and stop words, stemmed.
-Measured against WebShop's own index: see `tests/envs/webshop/test_webshop_official.py`.
+Measured against WebShop's own index: see `tests/envs/webshop/test_official.py`.
 """
 
 from __future__ import annotations

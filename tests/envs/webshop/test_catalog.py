@@ -418,3 +418,20 @@ def test_without_spacy_the_substitute_is_named_once(
     tagger.default_tagger.cache_clear()
     (record,) = caplog.records
     assert "pip install 'proxmo[webshop-tagger]'" in record.getMessage()
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_in_place_of_a_file_is_a_sentence(tmp_path: Path):
+    os.mkfifo(tmp_path / "items.json")
+    with pytest.raises(InputError, match="no file with contents"):
+        list(read_products(tmp_path / "items.json"))
+
+
+def test_a_small_archive_of_one_endless_text_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(json_files, "_CHUNK", 1000)
+    monkeypatch.setattr(json_files, "_LARGEST", 5000)
+    (tmp_path / "items.json").write_bytes(gzip.compress(b'[{"asin": "' + b"x" * 1_000_000))
+    with pytest.raises(InputError, match="has a member of more than"):
+        list(read_products(tmp_path / "items.json"))

@@ -256,3 +256,11 @@ def test_the_command_writes_what_the_environment_then_loads(tmp_path, capsys):
     assert "3 tasks in 3 files" in capsys.readouterr().out
     tasks = registry.get("alfworld").load_tasks("train", str(tmp_path))
     assert {tasks[i].id for i in range(3)} == {game.game_id for game in generate_games(2, 3)}
+
+
+def test_the_generators_games_are_those_of_its_version():
+    # Other games for the same seed are other data: then its spec's generator_version is raised.
+    assert registry.get("alfworld").generator_version == "1"
+    assert digest(generate_games(0, 5) + generate_games(1, 2, split="valid")) == (
+        "5256e674901173cf5247987e87cda50057ae4f18cc3d861e487cae4ddeeea8ff"
+    )

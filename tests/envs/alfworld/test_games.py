@@ -369,3 +369,20 @@ def test_games_in_the_words_of_before_are_told(folder: Path):
         file.write_text(text, "utf-8")
     with pytest.warns(ProxmoWarning, match="ALFWorld before 0.4"):
         load_tasks("train", str(folder))
+
+
+def test_only_what_is_read_counts_as_the_data(folder: Path, games: list[GeneratedGame]):
+    fingerprint = registry.get("alfworld").fingerprint
+    before = fingerprint(str(folder))
+    trial = folder / games[0].game_id
+    (trial / "000.png").write_bytes(b"a picture")
+    (trial / "traj_data.json").write_text("{}")  # the folder's name tells the type
+    assert fingerprint(str(folder)) == before
+    renamed = folder / "movable"
+    renamed.mkdir()
+    (renamed / "game.tw-pddl").write_text("{}")
+    assert fingerprint(str(folder)) == before
+    (trial / "game.tw-pddl").write_text(games[1].to_json(), "utf-8")
+    assert fingerprint(str(folder)) != before
+    assert fingerprint(str(trial)) != fingerprint(str(folder))
+    assert fingerprint(str(trial / "game.tw-pddl")) == fingerprint(str(trial))

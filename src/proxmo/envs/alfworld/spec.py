@@ -10,6 +10,7 @@ SPEC = EnvSpec(
     tasks="proxmo.envs.alfworld.tasks:load_tasks",
     expert="proxmo.envs.alfworld.expert:HouseholdExpert",
     examples="proxmo.envs.alfworld:examples.toml",
+    data_fingerprint="proxmo.envs.alfworld.tasks:data_fingerprint",
     write="proxmo.envs.alfworld.tasks:write_tasks",
     cold_start=ColdStart(stumble_weight=1.0, numbered_things=True),
     # Named and ordered as in the tables of the papers (GiGPO's table 1).

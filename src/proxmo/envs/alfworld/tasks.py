@@ -8,8 +8,11 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from proxmo.envs import fingerprint
+from proxmo.envs.alfworld.games.folder import files_of_game, game_files
 from proxmo.envs.alfworld.games.game import Game
 from proxmo.envs.alfworld.games.load import HOW_TO_GET, load_games
+from proxmo.envs.alfworld.games.paths import is_left_out
 from proxmo.envs.alfworld.generator.games import generate_games, write_games
 from proxmo.envs.base import Task
 from proxmo.errors import InputError, ProxmoWarning
@@ -57,6 +60,27 @@ def load_tasks(
             f"the official splits need the official games. {HOW_TO_GET}"
         )
     return GameTasks(load_games(generate_games(seed, count or DEFAULT_COUNT, split=split)))
+
+
+def data_fingerprint(path: str) -> str:
+    """A name for the contents of the files that `load_tasks` reads at `path`.
+
+    The pictures and records that lie beside the official games are not read and do not count.
+    """
+    where = Path(path).expanduser()
+    if where.is_dir():
+        root = where.resolve()
+        return fingerprint.of_named(
+            {
+                read.relative_to(root).as_posix(): read
+                for file in game_files(root)
+                if not is_left_out(file.relative_to(root).parts)
+                for read in files_of_game(file)
+            }
+        )
+    if where.suffix == ".tw-pddl":
+        return fingerprint.of_named({file.name: file for file in files_of_game(where)})
+    return fingerprint.of_files(where)
 
 
 _OLD_WORDS = re.compile(r'template\s*::\s*"put ')

@@ -97,9 +97,11 @@ _LEXEME = re.compile(
 )
 _TEXT = re.compile(r'"([^;|"<>\[\]#{}]*)"|([^;|"<>\[\]#{}]+)')
 _SYMBOL = re.compile(r"#([\w()/!<>\-\s,.]+)#")
-_EACH = re.compile(
-    r"\{\s*(?:#([\w()/!<>\-\s,.]+)#|([^|\[\]{}\n<>]+))(?:\s*\|\s*([^;|{}\n\[\]#]+))?\}"
-)
+_SYMBOL_NAME = re.compile(r"[\w()/!<>\-\s,.]+")
+_EXPRESSION = re.compile(r"[^|\[\]{}\n<>]+")
+_QUERY = re.compile(r"[^;|{}\n\[\]#]+")
+_LONGEST_EXPRESSION = 1000
+"""Characters; the official ones have up to 30."""
 _SKIPPED = re.compile(r"(?://.*|\s+)*")
 _QUERY_ATOM = re.compile(r"\s*([\w/-]+)\s*\(([^()]*)\)\s*")
 _TASK = re.compile(r'("task"\s*:\s*\[\s*\{\s*"rhs"\s*:\s*)("(?:[^"\\\n]|\\.)*")(\s*\}\s*\])')
@@ -116,7 +118,7 @@ def split_task(text: str) -> tuple[str, str | None]:
         return text, None
     try:
         sentence = json.loads(found[0][1])
-    except ValueError:
+    except (ValueError, RecursionError):
         return text, None
     parts = parse_parts(sentence)
     if not all(isinstance(part, Text) for part in parts):
@@ -192,7 +194,7 @@ def _parse_table(block: str) -> dict[str, tuple[Production, ...]]:
             )
             for name, rules in table.items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"grammar: cannot read a table of productions: {error!r}") from error
@@ -210,15 +212,16 @@ def parse_parts(text: str) -> tuple[Part, ...]:
     while position < len(text):
         while position < len(text) and text[position] == "\t":
             position += 1
-        if text.startswith("[", position):
-            found = _EACH.match(text, position + 1)
-            if found is None or not text.startswith("]", found.end()):
-                break
-            parts.append(_each(found, is_list=True))
-            position = found.end() + 1
-        elif found := _EACH.match(text, position):
-            parts.append(_each(found, is_list=False))
-            position = found.end()
+        is_list = text.startswith("[", position)
+        each, end = None, 0
+        if text.startswith("{", position + is_list):
+            end = text.find("}", position) + 1
+            each = _each(text[position + is_list : end], is_list)
+        if each is not None and (not is_list or text.startswith("]", end)):
+            parts.append(each)
+            position = end + is_list
+        elif is_list:
+            break
         elif found := _SYMBOL.match(text, position):
             parts.append(Symbol(found[1]))
             position = found.end()
@@ -230,16 +233,30 @@ def parse_parts(text: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _each(found: re.Match[str], is_list: bool) -> Each:
-    symbol, expression, query = found.groups()
-    part = Symbol(symbol) if symbol is not None else _expression(expression)
-    return Each(part, parse_query(query or ""), is_list)
+def _each(text: str, is_list: bool) -> Each | None:
+    """What `{...}` or `{... | query}` stands for; None where it is not written so.
+
+    Each piece is cut out first and looked at then, which takes time in proportion to its length.
+    """
+    if not (text.startswith("{") and text.endswith("}")):
+        return None
+    head, bar, query = text[1:-1].partition("|")
+    if (bar and not _QUERY.fullmatch(query.lstrip("\n"))) or not head:
+        return None
+    core = head.strip()
+    if len(core) > 2 and core[0] == core[-1] == "#" and _SYMBOL_NAME.fullmatch(core[1:-1]):
+        return Each(Symbol(core[1:-1]), parse_query(query), is_list)
+    if core and not _EXPRESSION.fullmatch(core):
+        return None
+    return Each(_expression(core), parse_query(query), is_list)
 
 
 def _expression(text: str) -> Expression:
+    if len(text) > _LONGEST_EXPRESSION:
+        raise InputError(f"grammar: the expression {{{text[:40]}...}} is too long to be one")
     try:
-        return Expression(ast.parse(text.strip(), mode="eval").body)
-    except SyntaxError as error:
+        return Expression(ast.parse(text, mode="eval").body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"grammar: cannot read the expression {{{text}}}") from error
 
 

@@ -158,13 +158,28 @@ def parse_domain(text: str) -> Domain:
             case [("domain" | ":requirements" | ":functions"), *_]:
                 pass
             case _:
-                raise InputError(f"PDDL domain: section {section[0]!r} is not supported")
+                name = section[0] if isinstance(section, list) and section else section
+                raise InputError(f"PDDL domain: section {str(name)[:40]!r} is not supported")
+    _refuse_circles(supertypes)
     return Domain(
         supertypes,
         predicates,
         tuple(_parse_action(action, predicates) for action in actions),
         constants,
     )
+
+
+def _refuse_circles(supertypes: dict[str, str]) -> None:
+    """A type that is its own ancestor would be asked for its ancestors for ever."""
+    rooted = {"object"}
+    for name in supertypes:
+        path: dict[str, None] = {}
+        while name not in rooted and name in supertypes:
+            if name in path:
+                raise InputError(f"PDDL domain: type {name!r} is its own ancestor")
+            path[name] = None
+            name = supertypes[name]
+        rooted.update(path)
 
 
 def parse_problem(text: str, domain: Domain) -> Problem:

@@ -40,6 +40,13 @@ def game_files(root: Path) -> list[Path]:
     ]
 
 
+def files_of_game(file: Path) -> list[Path]:
+    """What is read of a game: its file, and the one beside it where no folder tells its type."""
+    beside = file.with_name("traj_data.json")
+    told = task_type_of(file.parts) is not None or not beside.is_file()
+    return [file] if told else [file, beside]
+
+
 def read_file(file: Path) -> bytes:
     """Contents of a file; `InputError` for what has none, or far too much for a game."""
     try:
@@ -65,8 +72,8 @@ def game_in_file(file: Path, below: int) -> Game:
     game_id, split = identify(file.parts, below)
     kind = task_type_of(file.parts)
     if kind is None:
-        beside = file.with_name("traj_data.json")
-        kind = told_task_type(read_file(beside)) if beside.is_file() else "unknown"
+        _, *beside = files_of_game(file)
+        kind = told_task_type(read_file(beside[0])) if beside else "unknown"
     return Game(game_id, kind, split, partial(_read, file))
 
 

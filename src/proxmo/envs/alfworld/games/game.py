@@ -79,7 +79,7 @@ class Game:
                 self._world = World(source.domain, source.grammar, source.problem)
             except InputError as error:
                 raise InputError(f"game {self.game_id!r}: {error}") from error
-            except (ValueError, TypeError, LookupError, RecursionError) as error:
+            except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
                 raise InputError(
                     f"game {self.game_id!r} is damaged ({type(error).__name__}: {error}); get "
                     "it anew, or leave it out"

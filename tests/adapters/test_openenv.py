@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from openenv.core.generic_client import GenericEnvClient
@@ -249,6 +250,56 @@ def test_the_command_says_where_it_serves_and_ends_with_ctrl_c():
         env.close()
     finally:
         server.kill()
+
+
+class Says:
+    """A policy that says the same in every turn."""
+
+    context: Context = "window"
+    prompter = Prompter()
+
+    def __init__(self, text):
+        self.text = text
+
+    def open(self, rngs, *, temperature, greedy):
+        return self
+
+    def respond(self, rows, prompts):
+        return [Response(self.text) for _ in rows]
+
+
+def test_a_served_environment_that_breaks_costs_its_episode_only():
+    folder = str(Path(__file__).parent)
+    paths = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "proxmo", "serve", "toy_env:TOY", "--count", "1"),
+            *("--splits", "train", "breaking", "broken", "--port", "0"),
+            *("--max-sessions", "6", "--max-steps", "3"),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    try:
+        assert server.stdout is not None
+        said = server.stdout.readline()
+        spec = RemoteSpec("far-room", url=said.split(" at ")[1].split(" ")[0])
+        tasks = [spec.load_tasks(split)[0] for split in ("train", "breaking", "broken")]
+        for _ in range(2):  # six at once, again: those that broke have freed their places
+            played = rollout(Says("gray"), spec.make, tasks, group_size=2, seed=1)
+            whole, breaking, broken = played[:2], played[2:4], played[4:]
+            assert [t.error for t in whole] == [None, None]
+            assert all(len(t.steps) == 3 and not t.steps[0].valid for t in whole)
+            for trajectory in breaking:
+                assert "the room fell down" in trajectory.error
+                assert "\x1b" not in trajectory.error
+                # The first turn is judged as it was, the second is not the policy's failure.
+                assert [step.valid for step in trajectory.steps] == [False, True]
+            assert all("no such room" in t.error and len(t.steps) == 1 for t in broken)
+    finally:
+        server.kill()
+        server.wait()
 
 
 def test_a_served_webshop_is_shopped_in_end_to_end(tmp_path):

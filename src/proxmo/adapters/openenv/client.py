@@ -158,7 +158,8 @@ class RemoteSpec(EnvSpec):
     """
 
     env: str = "proxmo.adapters.openenv:RemoteEnv"
-    tasks: str = ""
+    tasks: str = "proxmo.adapters.openenv:RemoteSpec"
+    """Not read: `load_tasks` asks the server."""
     url: str = "http://127.0.0.1:8000"
 
     def make(self, *, max_steps: int | None = None, **options: Any) -> RemoteEnv:
@@ -172,7 +173,7 @@ class RemoteSpec(EnvSpec):
         if path is not None:
             raise InputError(
                 f"environment {self.name!r} is served from {self.url}; give the path "
-                f"{path!r} to `proxmo serve --games` there"
+                f"{path!r} to `proxmo serve --data` there"
             )
         listed = self._http("/list_environments")
         if not (isinstance(listed, list) and len(listed) == 1 and isinstance(listed[0], str)):

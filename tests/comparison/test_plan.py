@@ -116,6 +116,14 @@ def test_shared_credit_settings_reach_the_methods_that_have_them(planned):
     assert "gamma" not in plan.variant("grpo").credit
 
 
+def test_all_runs_take_variables_of_the_chat_template_and_may_leave_actions_unlisted(planned):
+    plan = planned(
+        "[base.policy]\nlist_actions = false\ntemplate = { enable_thinking = false, depth = 2 }\n"
+    )
+    told = [(run.config.policy.list_actions, run.config.policy.template) for run in plan.runs]
+    assert told == [(False, {"enable_thinking": False, "depth": 2})] * 6
+
+
 def test_environments_are_called_as_the_registry_calls_them(planned):
     plan = planned("[environments.alfworld]\n[environments.short.env]\nname = 'alfworld'\n")
     assert plan.environments == ("alfworld", "short")

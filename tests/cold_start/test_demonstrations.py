@@ -1,11 +1,17 @@
 """What is shown: an expert's episodes, and what becomes of those that broke."""
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
 
-from proxmo.cold_start.demonstrations import demonstrate, require_most
+from proxmo.cold_start.demonstrations import (
+    TRIED,
+    demonstrate,
+    require_successes,
+    try_expert,
+)
 from proxmo.envs.base import Task
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError
@@ -18,7 +24,7 @@ SPEC = EnvSpec(
 class Doors:
     """Opens for who knocks; what is wrong with it is an option of the task."""
 
-    made, closed = 0, 0
+    made, closed, last = 0, 0, ""
 
     def __init__(self, max_steps):
         if Doors.made < 0:
@@ -35,6 +41,7 @@ class Doors:
         if self.fault == "step":
             raise OSError("the door fell off")
         won = action == "knock" and self.fault != "locked"
+        Doors.last = action
         return "it opens", 10.0 * won, won, not won, self.info(won)
 
     def info(self, won):
@@ -47,7 +54,10 @@ class Doors:
 
 class Opener:
     def __init__(self, seed):
-        pass
+        if seed == Opener.refused:
+            raise OSError("the expert is out")
+
+    refused = -1
 
     def reset(self, observation):
         pass
@@ -61,9 +71,12 @@ def _counted():
     Doors.made = Doors.closed = 0
 
 
-def played(*faults):
-    tasks = [Task(str(i), fault or "fine", {"fault": fault}) for i, fault in enumerate(faults)]
-    return demonstrate(SPEC, tasks, seed=0)
+def tasks_with(*faults):
+    return [Task(str(i), fault or "fine", {"fault": fault}) for i, fault in enumerate(faults)]
+
+
+def played(*faults, **options):
+    return demonstrate(SPEC, tasks_with(*faults), seed=0, **options)
 
 
 def test_an_expert_that_does_not_stumble_shows_its_own_choices_alone(alfworld, tasks):
@@ -93,7 +106,7 @@ def test_what_breaks_costs_its_demonstration_only(fault):
     assert [len(turns) for turns in found.episodes] == [1, 1]
     assert (found.played, found.errors, found.failed_types) == (2, 1, {})
     assert found.first_error is not None
-    assert Doors.made == Doors.closed == 2  # what broke is not played in again
+    assert Doors.made == Doors.closed == 3  # also where one broke
 
 
 def test_an_expert_that_raises_is_told_as_the_expert():
@@ -108,10 +121,42 @@ def test_failures_are_counted_by_task_type():
     assert (found.played, found.errors, found.failed_types) == (3, 0, {"locked": 2})
 
 
+def test_an_expert_that_cannot_be_made_costs_its_demonstration(monkeypatch):
+    monkeypatch.setattr(Opener, "refused", 1)
+    found = played(None, None, None)
+    assert (len(found.episodes), found.errors) == (2, 1)
+    assert "the expert raised OSError: the expert is out" in str(found.first_error)
+    assert Doors.made == Doors.closed == 3
+
+
+def test_an_action_that_is_no_text_is_the_experts_fault(monkeypatch):
+    monkeypatch.setattr(Opener, "act", lambda self, observation, actions: None)
+    assert "the expert raised TypeError: its action is None" in str(played(None).first_error)
+
+
+def test_an_action_with_half_a_character_is_cleaned_before_anybody_reads_it(monkeypatch):
+    monkeypatch.setattr(Opener, "act", lambda self, observation, actions: "kn\udc80ck")
+    played(None)
+    assert Doors.last == "kn\ufffdck"
+
+
+def test_where_no_actions_are_listed_there_is_nothing_to_stumble_on(monkeypatch):
+    monkeypatch.setattr(Opener, "act", lambda self, observation, actions: "knock")
+    found = played("silent", stumble=0.99)
+    assert [[turn.stumble for turn in turns] for turns in found.episodes] == [[False]]
+
+
+def test_every_demonstration_has_an_environment_of_its_own_that_waits_in_one_thread(monkeypatch):
+    monkeypatch.setattr(Doors, "waits", True, raising=False)
+    played(None, None, None)
+    assert Doors.made == Doors.closed == 3
+    assert "proxmo-environment" not in [thread.name for thread in threading.enumerate()]
+
+
 def test_an_expert_that_fails_at_most_tasks_is_no_teacher():
-    require_most(played(None, None, "locked", "reset"), SPEC, None)
+    try_expert(SPEC, tasks_with(None, None, "locked", "reset"), seed=0)
     with pytest.raises(InputError) as error:
-        require_most(played(None, "locked", "locked", "reset"), SPEC, None)
+        try_expert(SPEC, tasks_with(None, "locked", "locked", "reset"), seed=0)
     for part in (
         "solved 1 of 3",
         "'doors'",
@@ -123,10 +168,25 @@ def test_an_expert_that_fails_at_most_tasks_is_no_teacher():
         assert part in str(error.value)
 
 
+def test_an_expert_is_tried_without_stumbles_and_on_the_first_tasks_alone():
+    # Random steps make it fail, but are not its own.
+    require_successes(played("locked", "locked", None), SPEC, 0.9)
+    try_expert(SPEC, tasks_with(*[None] * TRIED, *["locked"] * 100), seed=0)
+    assert Doors.made == 3 + TRIED
+
+
+def test_demonstrations_of_which_none_succeeds_or_most_break_off_are_refused():
+    with pytest.raises(InputError, match=r"none of 2 .* a share of 0\.9 .* lower --sft\.stumble"):
+        require_successes(played("locked", "locked"), SPEC, 0.9)
+    require_successes(played(None, "reset"), SPEC, 0.0)
+    with pytest.raises(InputError, match=r"2 of 3 demonstrations .* the door is stuck"):
+        require_successes(played(None, "reset", "reset"), SPEC, 0.0)
+
+
 def test_an_environment_that_cannot_be_made_is_named():
     Doors.made = -1
-    with pytest.raises(InputError, match=r"broke off all 2 demonstrations.*no door could be made"):
-        require_most(played(None, None), SPEC, None)
+    with pytest.raises(InputError, match=r"2 of 2 demonstrations.*no door could be made"):
+        try_expert(SPEC, tasks_with(None, None), seed=0)
 
 
 def test_an_environment_without_an_expert_is_refused():

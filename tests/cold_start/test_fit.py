@@ -10,7 +10,7 @@ from proxmo.cold_start.demonstrations import demonstrate
 from proxmo.cold_start.fit import fine_tune
 from proxmo.cold_start.lessons import lessons_of
 from proxmo.config import SftConfig
-from proxmo.errors import ProxmoError
+from proxmo.errors import InputError, ProxmoError
 
 SMALL = SftConfig(demonstrations=6, vocabulary=400, batch_tokens=4096)
 
@@ -47,5 +47,18 @@ def test_a_loss_that_is_not_finite_ends_the_cold_start(alfworld, tasks):
     policy = fitted(episodes)
     with torch.no_grad():
         next(policy.model.parameters()).fill_(float("nan"))
-    with pytest.raises(ProxmoError, match=r"loss is nan after 1 of 1 steps; lower sft\.learning"):
+    with pytest.raises(ProxmoError, match=r"loss is nan .* in step 1 of 1; lower sft\.learning"):
         fine_tune(policy.model, lessons_of(policy, episodes, 0.5), SMALL)
+
+
+def test_a_gradient_that_is_not_finite_ends_it_though_the_loss_is(alfworld, tasks):
+    episodes = demonstrate(alfworld, tasks[:1], seed=0).episodes
+    policy = fitted(episodes)
+    next(policy.model.parameters()).register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(ProxmoError, match=r"its gradient's norm (nan|inf) in step 1"):
+        fine_tune(policy.model, lessons_of(policy, episodes, 0.5), SMALL)
+
+
+def test_without_a_lesson_nothing_is_made():
+    with pytest.raises(InputError, match=r"leave nothing to learn.*sft\.action_share"):
+        fine_tune(torch.nn.Linear(2, 2), [], SMALL)

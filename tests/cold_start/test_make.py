@@ -20,6 +20,12 @@ def with_start(spec, **changes):
     return dataclasses.replace(spec, cold_start=dataclasses.replace(spec.cold_start, **changes))
 
 
+@pytest.fixture
+def untried(monkeypatch):
+    monkeypatch.setattr(make, "try_expert", lambda *_, **__: None)
+
+
+@pytest.mark.usefixtures("untried")
 def test_generated_demonstrations_are_divided_among_worlds(alfworld, monkeypatch):
     asked = []
     monkeypatch.setattr(
@@ -64,7 +70,7 @@ def test_a_cold_start_is_made_once_and_kept_whole(alfworld, tmp_path, monkeypatc
         cold_start(alfworld, None, other, folder=copy)
 
 
-@pytest.mark.parametrize("name", ["config.json", "diary.txt"])
+@pytest.mark.parametrize("name", ["config.json", "diary.txt", ".unfinished-1-2-x", ".lock"])
 def test_a_folder_with_anything_else_is_left_alone(alfworld, tmp_path, monkeypatch, name):
     monkeypatch.setattr(make, "make_policy", pytest.fail)
     (tmp_path / name).write_text("{}")
@@ -100,6 +106,7 @@ def test_a_cold_start_that_is_stopped_leaves_nothing(alfworld, tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("untried")
 def test_tasks_are_played_again_where_there_are_fewer(alfworld, monkeypatch):
     played = []
 
@@ -114,7 +121,7 @@ def test_tasks_are_played_again_where_there_are_fewer(alfworld, monkeypatch):
         "load_tasks",
         lambda self, split, path, seed, count: load(self, split, count=4),
     )
-    with pytest.raises(InputError, match="the expert solved 0 of 10 tasks"):
+    with pytest.raises(InputError, match="none of 10 demonstrations"):
         make.make_policy(alfworld, None, dataclasses.replace(SMALL, demonstrations=10))
     counts = sorted(played.count(name) for name in set(played))
     assert counts == [2, 2, 3, 3]
@@ -139,6 +146,10 @@ def test_a_damaged_policy_in_the_cache_is_made_again(alfworld, tmp_path, monkeyp
     assert weights.read_bytes() == whole
     (folder / "recipe.json").write_bytes(b"\x00[[[")
     assert cold_start(alfworld, None, SMALL) == folder
+    (folder / "recipe.json").write_text("{}")
+    weights.unlink()
+    assert cold_start(alfworld, None, SMALL) == folder
+    assert weights.read_bytes() == whole
     (folder / "tokenizer.json").unlink()
     assert cold_start(alfworld, None, SMALL) == folder
     assert (folder / "tokenizer.json").is_file()
@@ -157,3 +168,9 @@ def test_a_damaged_policy_of_ones_own_is_named(alfworld, tmp_path, monkeypatch):
     (mine / "proxmo.json").write_text("{}")
     with pytest.raises(InputError, match=r"whose proxmo\.json is not as it was written"):
         cold_start(alfworld, None, SMALL, folder=mine)
+
+
+def test_too_few_steps_for_any_task_are_refused_before_anything_is_learnt(alfworld, monkeypatch):
+    monkeypatch.setattr(make, "demonstrate", pytest.fail)
+    with pytest.raises(InputError, match=r"solved 0 of 6 .* 'alfworld', .* at most 2 steps"):
+        make.make_policy(alfworld, None, SMALL, max_steps=2)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from proxmo.cold_start.progress import SftProgress, SftReport
-from proxmo.envs.base import Task, TextEnv
+from proxmo.envs.base import Task
 from proxmo.envs.spec import EnvSpec
 from proxmo.episodes.episode import LiveEpisode, error_text
 from proxmo.errors import InputError
 from proxmo.policies.base import Response
+from proxmo.text import clean
 
+TRIED = 40
+"""Tasks on which an expert is tried before it shows anything."""
 MOST = 0.5
-"""Share of the demonstrations that have to succeed, for an expert to be worth imitating."""
+"""Share of these that it has to solve, to be worth imitating; share of all demonstrations that
+have to come to an end of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +63,29 @@ def demonstrate(
     action that is admissible, or that was earlier in the episode and may not be any more. What
     raises, an environment or an expert, costs its episode only.
     """
+    if spec.expert is None:
+        spec.make_expert(seed)  # says so, and the way out
     episodes: list[list[DemonstratedTurn]] = []
     failed: Counter[str] = Counter()
     errors: list[str] = []
-    stage = _Stage(spec, max_steps)
-    try:
-        for number, task in enumerate(tasks):
-            rng = random.Random(f"{seed}/{number}")
-            episode = LiveEpisode(task, 0, seed, stage.env)
+    for number, task in enumerate(tasks):
+        rng = random.Random(f"{seed}/{number}")
+        episode = LiveEpisode(task, 0, seed, lambda: spec.make(max_steps=max_steps))
+        try:
             turns = _play(spec, episode, seed + number, stumble, rng)
-            if episode.error is not None:
-                errors.append(episode.error)
-                stage.clear()  # whatever broke is not played in again
-            elif episode.success:
-                episodes.append(turns)
-            else:
-                failed[task.task_type] += 1
-            if report is not None:
-                done, solved = number + 1, len(episodes)
-                report(
-                    SftProgress(
-                        "demonstrations", done, len(tasks), solved=solved, errors=len(errors)
-                    )
-                )
-    finally:
-        stage.clear()
+        finally:
+            episode.close()
+        if episode.error is not None:
+            errors.append(episode.error)
+        elif episode.success:
+            episodes.append(turns)
+        else:
+            failed[task.task_type] += 1
+        if report is not None:
+            done, solved = number + 1, len(episodes)
+            report(
+                SftProgress("demonstrations", done, len(tasks), solved=solved, errors=len(errors))
+            )
     return Demonstrations(
         episodes,
         played=len(tasks) - len(errors),
@@ -94,45 +95,46 @@ def demonstrate(
     )
 
 
-def require_most(found: Demonstrations, spec: EnvSpec, max_steps: int | None) -> None:
-    """Raise `InputError` unless most of the episodes that came to an end succeeded."""
-    solved = len(found.episodes)
-    if found.played and solved > MOST * found.played:
+def try_expert(
+    spec: EnvSpec, tasks: Sequence[Task], *, seed: int, max_steps: int | None = None
+) -> None:
+    """Raise `InputError` unless the expert, left to itself, solves most of the first tasks.
+
+    What it shows later tells less of it: in a shop, a single step in its stead may buy the wrong
+    thing.
+    """
+    tried = demonstrate(spec, tasks[:TRIED], seed=seed, max_steps=max_steps)
+    _require_ends(tried, spec)
+    solved = len(tried.episodes)
+    if solved > MOST * tried.played:
         return
-    if not found.played:
-        raise InputError(
-            f"environment {spec.name!r} broke off all {found.errors} demonstrations; the first "
-            f"error was: {found.first_error}"
-        )
-    types = ", ".join(f"{kind} {count}" for kind, count in sorted(found.failed_types.items()))
-    told = f"; {found.errors} more broke off ({found.first_error})" if found.errors else ""
+    types = ", ".join(f"{kind} {count}" for kind, count in sorted(tried.failed_types.items()))
+    told = f"; {tried.errors} more broke off ({tried.first_error})" if tried.errors else ""
     raise InputError(
-        f"the expert solved {solved} of {found.played} tasks of {spec.name!r} in at most "
-        f"{max_steps or spec.max_steps} steps (failures by task type: {types}){told}. A policy "
-        "that imitates this learns to fail: allow more steps (--max-steps), or give tasks that "
-        "the expert can solve"
+        f"the expert solved {solved} of {tried.played} tasks of {spec.name!r}, on which it was "
+        f"tried, in at most {max_steps or spec.max_steps} steps (failures by task type: {types})"
+        f"{told}. A policy that imitates this learns to fail: allow more steps (--max-steps), or "
+        "give tasks that the expert can solve"
     )
 
 
-class _Stage:
-    """One environment for all demonstrations, made when it is first needed."""
+def require_successes(found: Demonstrations, spec: EnvSpec, stumble: float) -> None:
+    """Raise `InputError` where there is nothing to imitate, or most of it broke off."""
+    _require_ends(found, spec)
+    if not found.episodes:
+        raise InputError(
+            f"none of {found.played} demonstrations of {spec.name!r} succeeded with a share of "
+            f"{stumble:g} of random steps; lower --sft.stumble"
+        )
 
-    def __init__(self, spec: EnvSpec, max_steps: int | None) -> None:
-        self._spec = spec
-        self._max_steps = max_steps
-        self._env: TextEnv | None = None
 
-    def env(self) -> TextEnv:
-        if self._env is None:
-            self._env = self._spec.make(max_steps=self._max_steps)
-        return self._env
-
-    def clear(self) -> None:
-        """Close the environment; the next demonstration has a new one."""
-        env, self._env = self._env, None
-        with suppress(Exception):  # what was played stands, whatever `close` does
-            if env is not None:
-                env.close()
+def _require_ends(found: Demonstrations, spec: EnvSpec) -> None:
+    total = found.played + found.errors
+    if not found.played or found.played < MOST * total:
+        raise InputError(
+            f"{found.errors} of {total} demonstrations of {spec.name!r} broke off; the first error "
+            f"was: {found.first_error}"
+        )
 
 
 def _play(
@@ -140,17 +142,20 @@ def _play(
 ) -> list[DemonstratedTurn]:
     turns: list[DemonstratedTurn] = []
     known: dict[str, None] = {}  # admissible so far; a dictionary keeps their order
-    expert = spec.make_expert(seed=seed)
     episode.start()
     try:
+        expert = spec.make_expert(seed=seed)
         if not episode.ended:
             expert.reset(episode.observation)
         while not episode.ended:
             action = expert.act(episode.observation, list(episode.actions))
+            if not isinstance(action, str):
+                raise TypeError(f"its action is {action!r}, not a text")
             known.update(dict.fromkeys(episode.actions))
-            stumbles = rng.random() < stumble
+            stumbles = rng.random() < stumble and bool(known)  # nothing to stumble on otherwise
             if stumbles:
                 action = rng.choice(list(known))
+            action = clean(action)
             turns.append(DemonstratedTurn(episode.goal, episode.observation, action, stumbles))
             episode.act("", Response(action), action, well_formed=True)
     except Exception as error:  # not the environment's, which ends the episode

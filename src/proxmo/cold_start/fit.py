@@ -12,7 +12,7 @@ from torch import nn
 from proxmo.cold_start.lessons import Lesson
 from proxmo.cold_start.progress import SftProgress, SftReport
 from proxmo.config import SftConfig
-from proxmo.errors import ProxmoError
+from proxmo.errors import InputError, ProxmoError
 from proxmo.policies.transformers import fast_dtype
 from proxmo.policies.transformers.batches import by_length, padded
 from proxmo.policies.transformers.logprobs import response_logprobs
@@ -29,13 +29,19 @@ def fine_tune(
     Rows without weight are left out.
     Returns the mean negative log-likelihood of a token that was taught over the last tenth.
 
-    Raises `ProxmoError` where that is not finite any more.
+    Raises `ProxmoError` where that, or the gradient, is not finite any more, and `InputError` where
+    there is nothing to learn.
     """
     device = next(model.parameters()).device
     dtype = fast_dtype(device)
     optimizers = _optimizers(model, config.learning_rate)
     rng = np.random.default_rng(config.seed)
     batches = [batch for _ in range(config.epochs or 1) for batch in _shuffled(rows, config, rng)]
+    if not batches:
+        raise InputError(
+            "the demonstrations leave nothing to learn: give more of them, or lower "
+            f"sft.action_share, which is {config.action_share:g}"
+        )
     schedules = [
         torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
@@ -60,17 +66,18 @@ def fine_tune(
             taught = padded([row.taught for row in part], np.bool_).to(device)[told]
             surprise -= float(logprobs.detach()[taught].sum())
             learnt += float(taught.sum())
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        norm = float(nn.utils.clip_grad_norm_(model.parameters(), 1.0))
+        losses.append(surprise / max(learnt, 1.0))
+        if not (math.isfinite(losses[-1]) and math.isfinite(norm)):
+            raise ProxmoError(
+                f"the cold start's loss is {losses[-1]} and its gradient's norm {norm} in step "
+                f"{number + 1} of {len(batches)}; lower sft.learning_rate, which is "
+                f"{config.learning_rate:g}"
+            )
         for optimizer, schedule in zip(optimizers, schedules, strict=True):
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
-        losses.append(surprise / max(learnt, 1.0))
-        if not math.isfinite(losses[-1]):
-            raise ProxmoError(
-                f"the cold start's loss is {losses[-1]} after {number + 1} of {len(batches)} "
-                f"steps; lower sft.learning_rate, which is {config.learning_rate}"
-            )
         if report is not None:
             report(SftProgress("training", number + 1, len(batches), losses[-1]))
     return float(np.mean(losses[-max(1, len(losses) // 10) :]))

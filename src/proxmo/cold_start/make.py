@@ -13,7 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from proxmo.cold_start.demonstrations import Demonstrations, demonstrate, require_most
+from proxmo.cold_start.demonstrations import (
+    Demonstrations,
+    demonstrate,
+    require_successes,
+    try_expert,
+)
 from proxmo.cold_start.fit import fine_tune
 from proxmo.cold_start.lessons import lessons_of
 from proxmo.cold_start.model import make_model
@@ -33,7 +38,7 @@ from proxmo.config import SftConfig
 from proxmo.envs.base import Task
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError
-from proxmo.files import cache_folder, is_new, remove, sweep, whole
+from proxmo.files import cache_folder, remove, sweep, whole
 from proxmo.policies.transformers import PromptSettings, TransformersPolicy
 from proxmo.prompts import Prompter
 
@@ -48,13 +53,14 @@ def make_policy(
 ) -> tuple[TransformersPolicy, Demonstrations]:
     """Demonstrations, a tokenizer fitted to them, and a model fitted to both.
 
-    Raises `InputError` where the expert fails at most of its tasks.
+    Raises `InputError` where the expert, left to itself, fails at most of its tasks.
     """
     config, own = settled(spec, config), spec.cold_start
     assert config.demonstrations
     assert config.vocabulary
     assert config.context
     chosen = _draw(spec, data, config.seed, config.demonstrations)
+    try_expert(spec, chosen, seed=config.seed, max_steps=max_steps)
     found = demonstrate(
         spec,
         chosen,
@@ -63,7 +69,7 @@ def make_policy(
         max_steps=max_steps,
         report=report,
     )
-    require_most(found, spec, max_steps)
+    require_successes(found, spec, config.stumble)
     prompter = Prompter(own.prompt, codec=spec.make_codec())
     turns = [turn for episode in found.episodes for turn in episode]
     read = [prompter.following(turn.observation, ()) for turn in turns]
@@ -132,7 +138,7 @@ def cold_start(
         sweep(place)
     if folder is not None:
         _check_folder(folder, recipe)
-        if not is_new(folder):
+        if not _is_empty(folder):
             return folder
     if not _is_whole(cached):
         remove(cached)
@@ -155,11 +161,16 @@ def _is_whole(cached: Path) -> bool:
         return False
 
 
+def _is_empty(folder: Path) -> bool:
+    """Whether nothing at all is there: not even a lock, or a file that is being written."""
+    return not folder.exists() or not any(folder.iterdir())
+
+
 def _check_folder(folder: Path, recipe: Recipe) -> None:
     """Refuse a folder with anything in it but the policy of this recipe."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder} is a file; give a folder")
-    if is_new(folder):
+    if _is_empty(folder):
         return
     if not has_recipe(folder):
         what = "a model" if (folder / "config.json").is_file() else "other files"

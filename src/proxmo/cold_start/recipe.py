@@ -108,7 +108,10 @@ def shown_in(folder: Path) -> str:
 
 def damaged_file(folder: Path) -> str | None:
     """The name of a file of the policy in `folder` that is not as it was written."""
-    for name, digest in read_recipe(folder).get("files", {}).items():
+    files = read_recipe(folder).get("files")
+    if not files:  # nothing says how the others were
+        return RECIPE_FILE
+    for name, digest in files.items():
         path = folder / name
         if not path.is_file() or _digest(path) != digest:
             return name

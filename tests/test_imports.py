@@ -9,12 +9,13 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "proxmo"
 
-BASE = {"types", "errors", "text"}
+BASE = {"types", "errors", "text", "tokens"}
 ACTING = BASE | {"config", "envs", "prompts", "policies", "episodes"}
 MAY_IMPORT = {
     "types": set(),
     "errors": set(),
     "text": set(),
+    "tokens": set(),
     "files": {"errors"},
     "config": BASE | {"credit", "envs"},
     "envs": BASE | {"files"},
@@ -56,6 +57,7 @@ NEEDS = {
     "types": set(),
     "errors": set(),
     "text": set(),
+    "tokens": set(),
     "files": set(),
     "cli": {"rich"},  # when it is there
     "prompts": set(),

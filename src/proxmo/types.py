@@ -5,6 +5,7 @@ Written by `proxmo.episodes.play`, read by everything after it. Plain data: no t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,9 +35,10 @@ class Step:
     reward: float
     valid: bool
     """Whether the response parsed and the environment admitted the action."""
-    prompt_ids: tuple[int, ...] = ()
+    prompt_ids: Sequence[int] = ()
     """All tokens that stood before the response, whatever the context: in a conversation those of
-    the earlier turns, too."""
+    the earlier turns, too. A tuple or `proxmo.tokens.Tokens`, of which a conversation's turns
+    share theirs."""
     response_ids: tuple[int, ...] = ()
     """Sampled tokens, end-of-turn token included; empty when no token was sampled."""
     logprobs: tuple[float, ...] = ()

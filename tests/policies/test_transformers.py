@@ -1,5 +1,6 @@
 """The language-model policy: cached generation agrees with plain forward passes."""
 
+import pickle
 import time
 from collections.abc import Sequence
 
@@ -354,3 +355,11 @@ def test_a_model_that_runs_here_can_be_prompted_and_its_tokens_counted(context: 
     assert came.usage.requests == 2 * 2 * 2 + 2
     assert 0 < came.usage.completion_tokens <= 6 * came.usage.requests
     assert came.usage.prompt_tokens > 1000
+
+
+def test_the_turns_of_a_conversation_share_their_tokens():
+    dialogue = tiny_policy("conversation").open(generators(2), temperature=1.0, greedy=False)
+    said = [dialogue.respond([0, 1], ["go", TEXTS[turn % 3]]) for turn in range(6)]
+    for own in zip(*said, strict=True):  # of one episode
+        prompts = [response.prompt_ids for response in own]
+        assert len(pickle.dumps(prompts)) < 2 * len(pickle.dumps(prompts[-1])) + 50 * len(prompts)

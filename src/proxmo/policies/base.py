@@ -39,8 +39,9 @@ class Response:
     """What a policy said in one turn."""
 
     text: str
-    prompt_ids: tuple[int, ...] = ()
-    """All tokens that stood before the response; in a conversation those of earlier turns, too."""
+    prompt_ids: Sequence[int] = ()
+    """All tokens that stood before the response; in a conversation those of earlier turns, too. A
+    tuple or `proxmo.tokens.Tokens`, of which a conversation's turns share theirs."""
     remembered: int = 0
     """How many of them were not read anew: they had been, a turn earlier."""
     response_ids: tuple[int, ...] = ()

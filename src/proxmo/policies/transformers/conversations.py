@@ -11,6 +11,7 @@ from proxmo.policies.base import Response
 from proxmo.policies.cache import SlotCache
 from proxmo.policies.sampling import decode
 from proxmo.policies.transformers.dialogue import PlayedEpisodes, Speaker, alike
+from proxmo.tokens import Tokens
 
 
 class Conversations(PlayedEpisodes):
@@ -32,8 +33,8 @@ class Conversations(PlayedEpisodes):
             policy.model.config.get_text_config().num_hidden_layers,
             device=policy.device,
         )
-        self._last: list[Response | None] = [None] * len(rngs)
-        """Each episode's last response; its last token is not in the cache yet."""
+        self._dialogues = [Tokens()] * len(rngs)
+        """Each episode's tokens so far, read and said; the last one is not in the cache yet."""
 
     def respond(self, rows: Sequence[int], prompts: Sequence[str]) -> list[Response]:
         """Answer `prompts[i]` in episode `rows[i]`."""
@@ -47,24 +48,24 @@ class Conversations(PlayedEpisodes):
         with self._policy.precision():
             answers = self._generate([asked[i] for i in fits], [room[i] for i in fits])
         for i, answer in zip(fits, answers, strict=True):
-            responses[i] = self._last[rows[i]] = answer
+            responses[i] = answer
         return responses
 
     def _turn(self, row: int, prompt: str) -> list[int]:
         """Tokens of this turn's prompt; none where it is much too long and so not read."""
         if self._policy.chat.exceeds(prompt, self._policy.settings.max_prompt_tokens):
             return []
-        last = self._last[row]
-        if last is None:
+        so_far = self._dialogues[row]
+        if not so_far:
             return self._policy.chat.opening(prompt)
-        return self._policy.chat.following(prompt, last.response_ids[-1])
+        return self._policy.chat.following(prompt, so_far[-1])
 
     def _room(self, row: int, ids: list[int]) -> int:
         """Tokens left for the response to this turn."""
         if not ids:
             return 0
         settings = self._policy.settings
-        held = int(self._cache.lengths[self._live.index(row)]) + (self._last[row] is not None)
+        held = len(self._dialogues[row])
         return min(settings.max_response_tokens, settings.max_prompt_tokens - held - len(ids))
 
     def _keep(self, rows: Sequence[int]) -> None:
@@ -77,11 +78,8 @@ class Conversations(PlayedEpisodes):
     @torch.inference_mode()
     def _generate(self, turns: list[list[int]], limits: list[int]) -> list[Response]:
         policy, cache = self._policy, self._cache
-        pending = [self._last[row] for row in self._live]
-        fed = [
-            turn if last is None else [last.response_ids[-1], *turn]
-            for turn, last in zip(turns, pending, strict=True)
-        ]
+        before = [self._dialogues[row] for row in self._live]
+        fed = [[*so_far[-1:], *turn] for so_far, turn in zip(before, turns, strict=True)]
 
         def forward(rows: torch.Tensor, ids: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
             """Logits (rows, vocabulary) after the last of the `counts[i]` real tokens of row i."""
@@ -127,17 +125,13 @@ class Conversations(PlayedEpisodes):
             temperature=self._temperature,
             greedy=self._greedy,
         )
+        prompts = [so_far.then(turn) for so_far, turn in zip(before, turns, strict=True)]
+        for row, prompt, (ids, _) in zip(self._live, prompts, said, strict=True):
+            self._dialogues[row] = prompt.then(ids)
         return [
-            self._answer(last, turn, s) for last, turn, s in zip(pending, turns, said, strict=True)
+            self._response(prompt, own, remembered=len(so_far))
+            for prompt, own, so_far in zip(prompts, said, before, strict=True)
         ]
-
-    def _answer(
-        self, last: Response | None, turn: list[int], said: tuple[list[int], list[float]]
-    ) -> Response:
-        if last is None:
-            return self._response(turn, said)
-        before = (*last.prompt_ids, *last.response_ids)
-        return self._response((*before, *turn), said, remembered=len(before))
 
 
 def _padded(

@@ -12,6 +12,7 @@ import torch
 from proxmo.policies.base import Response
 from proxmo.policies.chat import ChatFormat
 from proxmo.policies.transformers.settings import PromptSettings
+from proxmo.tokens import Tokens
 
 
 class Speaker(Protocol):
@@ -49,14 +50,14 @@ class PlayedEpisodes:
 
     def _response(
         self,
-        prompt_ids: Sequence[int],
+        prompt_ids: Tokens,
         said: tuple[list[int], list[float]],
         remembered: int = 0,
     ) -> Response:
         ids, logprobs = said
         return Response(
             text=self._policy.chat.text(ids),
-            prompt_ids=tuple(prompt_ids),
+            prompt_ids=prompt_ids,
             response_ids=tuple(ids),
             logprobs=tuple(logprobs),
             remembered=remembered,

@@ -11,6 +11,7 @@ from proxmo.errors import InputError
 from proxmo.policies.base import Response
 from proxmo.policies.sampling import decode
 from proxmo.policies.transformers.dialogue import PlayedEpisodes, alike
+from proxmo.tokens import Tokens
 
 GENERATION_TOKENS = 131_072
 """Most padded tokens of a batch of window prompts: bounds the memory of generation."""
@@ -96,4 +97,4 @@ class Windows(PlayedEpisodes):
             temperature=self._temperature,
             greedy=self._greedy,
         )
-        return [self._response(p, s) for p, s in zip(prompts, said, strict=True)]
+        return [self._response(Tokens(p), s) for p, s in zip(prompts, said, strict=True)]

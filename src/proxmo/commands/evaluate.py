@@ -88,9 +88,9 @@ class EvaluateOptions:
     history: Annotated[int, Field(ge=0)] | None = None
     """Past turns in a window prompt, at least 0; none: the model's own, else 2 (paper)."""
     max_prompt_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Longest prompt of a window step, whose start is cut, or whole conversation, which then
-    ends; none: the model's own, else the environment's, 8192 where examples are told. A server
-    has a limit of its own."""
+    """Longest prompt of a window step, which leaves out its oldest turns first, or whole
+    conversation, which then ends; none: the model's own, else the environment's, 8192 where
+    examples are told. A server has a limit of its own."""
     max_response_tokens: Annotated[int, Field(ge=1)] | None = None
     """Most tokens of one response; none: the model's own, else 512 for think prompts (paper)
     and 16 for others."""

@@ -54,7 +54,7 @@ def test_a_cold_start_is_made_once_and_kept_whole(alfworld, tmp_path, monkeypatc
     assert folder.parent == tmp_path / "cold-start"
     assert {progress.stage for progress in told} == {"demonstrations", "training"}
     assert told[-1].done == told[-1].total
-    assert shown_in(folder) == "the expert solved 6 of 6 tasks"
+    assert shown_in(folder) == "6 of 6 demonstrations succeeded"
     policy = load_policy(PolicyConfig(model=str(folder)))
     assert (policy.context, policy.settings.style) == ("conversation", "compact")
     monkeypatch.setattr(make, "make_policy", pytest.fail)

@@ -53,7 +53,7 @@ def test_a_setting_that_says_what_is_so_anyway_is_the_same_policy():
 def test_the_record_tells_what_was_shown_and_which_file_is_damaged(tmp_path):
     (tmp_path / "weights").write_text("1 2 3")
     write_recipe(tmp_path, recipe(), SHOWN)
-    assert shown_in(tmp_path) == "the expert solved 1 of 2 tasks, 3 more broke off"
+    assert shown_in(tmp_path) == "1 of 2 demonstrations succeeded, 3 more broke off"
     assert made_otherwise(tmp_path, recipe()) is None
     assert made_otherwise(tmp_path, recipe(seed=4)) == ("seed", 0, 4)
     assert damaged_file(tmp_path) is None

@@ -102,7 +102,7 @@ def shown_in(folder: Path) -> str:
     shown = read_recipe(folder).get("shown")
     if not isinstance(shown, dict):
         return "what it was shown is not on record"
-    told = f"the expert solved {shown.get('solved')} of {shown.get('played')} tasks"
+    told = f"{shown.get('solved')} of {shown.get('played')} demonstrations succeeded"
     return f"{told}, {shown['errors']} more broke off" if shown.get("errors") else told
 
 

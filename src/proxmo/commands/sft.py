@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -57,5 +58,5 @@ def main(arguments: Sequence[str]) -> None:
         )
     console.print(f"built-in policy in {folder}; {shown_in(folder)}")
     env = "" if options.env == SftOptions.env else f" --env {options.env}"
-    told = f"{env} --model {folder}"
+    told = f"{env} --model {shlex.quote(str(folder))}"
     console.print(f"next: proxmo evaluate{told}, or proxmo train{told}")

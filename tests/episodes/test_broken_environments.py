@@ -345,3 +345,14 @@ def test_a_call_past_the_limit_costs_its_episode_and_holds_nobody_up(where):
 def test_a_time_limit_changes_no_episode():
     options = [{}, {"step": OSError("cut")}, {"step": TimeoutError("of its own")}]
     assert play(*options, timeout=30.0) == play(*options)
+
+
+@pytest.mark.parametrize(("said", "kept"), [(1 + 1e-9, 1.0), (-1e-12, 0.0), (0.3, 0.3)])
+def test_a_grade_may_be_rounded_a_little_beyond_its_ends(said, kept):
+    class Graded(Hall):
+        def step(self, action):
+            observation, reward, terminated, truncated, info = super().step(action)
+            return observation, reward, terminated, truncated, info | {"score": said}
+
+    (played,) = play({}, make=Graded)
+    assert (played.error, played.score) == (None, kept)

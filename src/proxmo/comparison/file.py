@@ -85,7 +85,7 @@ class ComparisonFile:
     variants: dict[str, VariantTable] = field(default_factory=dict)
 
 
-def read_file(path: Path) -> ComparisonFile:
+def read_comparison(path: Path) -> ComparisonFile:
     """Read and check a comparison's file, or that of a comparison's folder."""
     path = path / FILE_NAME if path.is_dir() else path
     try:

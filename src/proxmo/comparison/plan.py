@@ -19,7 +19,7 @@ from proxmo.comparison.file import (
     Sections,
     SweepTable,
     VariantTable,
-    read_file,
+    read_comparison,
 )
 from proxmo.config import BUILTIN, SftConfig, TrainConfig, parse_config
 from proxmo.credit import CREDIT, make
@@ -109,7 +109,7 @@ def load_plan(path: Path, out: Path | None = None) -> Plan:
 
     Raises `InputError` for what cannot be run, and for what would be unfair.
     """
-    file = read_file(path)
+    file = read_comparison(path)
     if out is None:
         out = path if path.is_dir() else Path(file.out or Path("runs", path.stem))
     try:

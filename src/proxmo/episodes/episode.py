@@ -21,6 +21,8 @@ from proxmo.policies.base import Response
 from proxmo.text import clean
 from proxmo.types import Context, Step, Trajectory
 
+_ROUNDING = 1e-6
+"""How far a grade may lie outside [0, 1]: shares that are added up can come to a little more."""
 _LONGEST_ERROR = 2000
 """Characters of an error that are kept."""
 
@@ -281,9 +283,9 @@ def _flag(name: str, value: Any) -> bool:
 
 def _grade(value: Any) -> float:
     grade = _number("info['score']", value)
-    if not 0 <= grade <= 1:
+    if not -_ROUNDING <= grade <= 1 + _ROUNDING:
         raise ValueError(f"info['score'] is {grade}, not a grade in [0, 1]")
-    return grade
+    return min(max(grade, 0.0), 1.0)
 
 
 def _number(name: str, value: Any) -> float:

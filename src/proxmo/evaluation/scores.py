@@ -67,12 +67,12 @@ class Evaluation:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Evaluation:
-        """The evaluation that `to_dict` made `data` of."""
+        """The evaluation that `to_dict` made `data` of, also before it counted what broke."""
         return cls(
             overall=_score_from(data["overall"]),
             types={name: _score_from(score) for name, score in data["types"].items()},
-            broken_types=data["broken_types"],
-            first_error=data["first_error"],
+            broken_types=data.get("broken_types", {}),
+            first_error=data.get("first_error"),
         )
 
 
@@ -163,7 +163,7 @@ def _score_from(data: dict[str, Any]) -> Score:
         high=high,
         steps=data["steps"],
         invalid=data["invalid"],
-        cut=data["cut_prompts"],
-        errors=data["errors"],
+        cut=data.get("cut_prompts", 0.0),
+        errors=data.get("errors", 0),
         score=data.get("score"),
     )

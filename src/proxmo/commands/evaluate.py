@@ -351,7 +351,14 @@ def _policy_config(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> Polic
     if model == BUILTIN:
         from proxmo.cold_start.make import cold_start
 
-        model = str(cold_start(spec, options.data, SftConfig(), report=bars.cold_start))
+        made = cold_start(
+            spec,
+            options.data,
+            SftConfig(),
+            max_steps=options.max_steps,
+            report=bars.cold_start,
+        )
+        model = str(made)
     return PolicyConfig(
         model=model,
         gguf_file=options.gguf_file,

@@ -10,6 +10,7 @@ import pytest
 
 from proxmo.envs.base import Task
 from proxmo.episodes.play import rollout
+from proxmo.errors import Terminated
 from proxmo.policies.scripted import ScriptedPolicy
 from proxmo.prompts import Prompter
 from proxmo.types import Context
@@ -84,11 +85,17 @@ def test_an_environment_that_raises_ends_its_own_episode(where, error, told, con
     assert broken.reward == (0.0 if where == "reset" else 1.0)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Terminated])
 @pytest.mark.parametrize("where", ["reset", "step"])
 def test_the_end_of_the_process_is_no_failure_of_an_environment(where, error):
     with pytest.raises(error):
-        play({where: error()})
+        play({where: error(15) if error is Terminated else error()})
+
+
+@pytest.mark.parametrize("where", ["reset", "step"])
+def test_an_environment_does_not_end_the_process(where):
+    (played,) = play({where: SystemExit(3)})
+    assert played.error == "SystemExit: 3"
 
 
 def test_an_environment_that_cannot_be_closed_keeps_what_it_was():

@@ -148,12 +148,12 @@ class LiveEpisode:
     def guarded(self) -> Iterator[None]:
         """Whatever is raised inside ends this episode, and no other.
 
-        An environment's `CancelledError` is no `Exception`; Ctrl-C and the end of the process
-        are none of its business.
+        An environment's `CancelledError` is no `Exception`, nor is the `SystemExit` of one that
+        would end the process. Ctrl-C, and the signals that are taken for it, are not its own.
         """
         try:
             yield
-        except (KeyboardInterrupt, SystemExit):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:
             self.error = error_text(error)
@@ -208,7 +208,7 @@ def _indifferent() -> Iterator[None]:
     """The episode is over, and what it was stands, whatever `close` does."""
     try:
         yield
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         raise
     except BaseException:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -18,9 +19,9 @@ from proxmo.comparison.cost import Cost, cost_of
 from proxmo.comparison.file import FILE_NAME
 from proxmo.comparison.jobs import is_finished, jobs_of
 from proxmo.comparison.plan import Plan, episodes_per_update, load_plan
-from proxmo.comparison.runner import PROXMO, Status, alone, log_file, run_jobs
+from proxmo.comparison.runner import PROXMO, Status, log_file, run_jobs
 from proxmo.errors import BAD_INPUT, InputError, ProxmoError
-from proxmo.files import write_text
+from proxmo.files import LOCK, locked, write_text
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def main(
         show_cost(console, cost_of(plan))
         return
     file = options.file / FILE_NAME if options.file.is_dir() else options.file
-    with alone(plan.out), Board(console, jobs) as board:
+    with _alone(plan.out), Board(console, jobs) as board:
         write_text(plan.out / FILE_NAME, file.read_text(encoding="utf-8"))
         statuses = run_jobs(
             jobs, plan.out, at_once=options.jobs, command=command, on_change=board.show
@@ -70,6 +71,11 @@ def main(
     if any(is_finished(run) for run in plan.runs):
         console.print(f"report: {report(plan)}")
     _complain(statuses, plan.out)
+
+
+def _alone(out: Path) -> AbstractContextManager[None]:
+    """Refuse to work where another comparison does."""
+    return locked(out / LOCK, f"the comparison in {out}")
 
 
 def _complain(statuses: Sequence[Status], out: Path) -> None:

@@ -58,7 +58,7 @@ def run_jobs(
 ) -> list[Status]:
     """Run all jobs that are not done, at most `at_once` together; how each of them ended.
 
-    To be called inside `alone(out)`.
+    To be called while the comparison in `out` is locked.
 
     A job that fails is recorded in `out/failures.json`, what needs it is skipped, and the
     others go on. `on_change` hears how things stand every `interval` seconds. Ctrl-C is passed
@@ -202,19 +202,6 @@ def _interrupt(live: Sequence[_Process]) -> None:
         for process in processes:
             process.kill()
             process.wait()
-
-
-@contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """Refuse to work where another comparison does."""
-    out.mkdir(parents=True, exist_ok=True)
-    lock = _lock(out / ".lock")
-    if lock is None:
-        raise InputError(f"another `proxmo compare` is at work in {out}; wait for it or stop it")
-    try:
-        yield
-    finally:
-        os.close(lock)
 
 
 @contextmanager

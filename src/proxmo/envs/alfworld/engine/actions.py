@@ -55,6 +55,7 @@ class ActionCompiler:
         memo = self._program.memos
         self._program.memos += 1
         parameters = [name for name, _ in action.parameters]
+        what = f"PDDL action {action.name!r}"
 
         def cut(out: Writer, rest: list[Formula], bound: Bound) -> bool:
             if not all(self._facts.is_static(c) for c in rest):
@@ -76,7 +77,7 @@ class ActionCompiler:
                     f"found[{command}({arguments})] = ({i}, ({''.join(v + ', ' for v in values)}))"
                 )
 
-            self._conditions.join(tail, rest, dict(inner), leaf)
+            self._conditions.join(tail, rest, dict(inner), leaf, what)
             tail.indent = start
             tail.line("return found")
             name = self._program.define("tail", inner.values(), tail)
@@ -91,7 +92,7 @@ class ActionCompiler:
 
         start = body.indent
         body.line(f"memo = S[{MEMO}][{memo}]")
-        self._conditions.join(body, conjuncts, {}, lambda out, bound: None, cut)
+        self._conditions.join(body, conjuncts, {}, lambda out, bound: None, what, cut)
         body.indent = start
 
     def _noop(self, action: pddl.Action, bound: Bound) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from proxmo.envs.alfworld.engine import pddl
 from proxmo.envs.alfworld.engine.facts import Facts
 from proxmo.envs.alfworld.engine.pddl import And, Atom, Formula, Not, Or, Quantified
-from proxmo.envs.alfworld.engine.program import Program, Writer
+from proxmo.envs.alfworld.engine.program import Loops, Program, Writer
 from proxmo.errors import InputError
 
 Bound = dict[str, str]
@@ -48,9 +48,10 @@ class Conditions:
         arguments = [self._program.fresh("y") for _ in free]
         inner = dict(zip(free, arguments, strict=True))
         body = Writer(1)
+        what = f"PDDL: (exists ({' '.join(name for name, _ in formula.variables)}) ...)"
         for conjuncts in self.branches(formula):
             start = body.indent
-            self.join(body, conjuncts, dict(inner), lambda out, _: out.line("return True"))
+            self.join(body, conjuncts, dict(inner), lambda out, _: out.line("return True"), what)
             body.indent = start
         body.line("return False")
         name = self._program.define("exists", arguments, body)
@@ -128,12 +129,15 @@ class Conditions:
         conjuncts: list[Formula],
         bound: Bound,
         leaf: Callable[[Writer, Bound], None],
+        what: str,
         cut: Callable[[Writer, list[Formula], Bound], bool] | None = None,
     ) -> None:
         """Write nested loops over all assignments that satisfy `conjuncts`.
 
         `leaf` writes what to do with one; `cut` may take over with what is left.
+        `what` names the condition where it has too many assignments.
         """
+        loops = Loops(out, what)
         rest = list(conjuncts)
         while rest:
             ready = [c for c in rest if pddl.free_variables(c) <= bound.keys()]
@@ -157,6 +161,7 @@ class Conditions:
             args = [None if self.is_free(a, bound) else self.value(a, bound) for a in best.args]
             new = [self._program.fresh() for _ in unbound]
             self._facts.loop(out, best.predicate, args, new)
+            loops.entered()
             bound.update(zip(unbound, new, strict=True))
         if cut is not None and cut(out, rest, bound):
             return

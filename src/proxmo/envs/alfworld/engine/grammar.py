@@ -102,6 +102,10 @@ _EXPRESSION = re.compile(r"[^|\[\]{}\n<>]+")
 _QUERY = re.compile(r"[^;|{}\n\[\]#]+")
 _LONGEST_EXPRESSION = 1000
 """Characters; the official ones have up to 30."""
+_DEEPEST = 100
+"""Productions, each named by the one before; the official ones name up to four."""
+_MOST_PRODUCTIONS = 100_000
+"""Productions that one text may take; the official ones take some tens."""
 _SKIPPED = re.compile(r"(?://.*|\s+)*")
 _QUERY_ATOM = re.compile(r"\s*([\w/-]+)\s*\(([^()]*)\)\s*")
 _TASK = re.compile(r'("task"\s*:\s*\[\s*\{\s*"rhs"\s*:\s*)("(?:[^"\\\n]|\\.)*")(\s*\}\s*\])')
@@ -167,7 +171,53 @@ def parse_grammar(text: str) -> Grammar:
             )
         else:
             raise InputError(f"grammar: {keyword!r} is neither 'action' nor 'grammar'")
+    _refuse_endless(productions)
     return Grammar(productions, commands)
+
+
+def _refuse_endless(productions: dict[str, tuple[Production, ...]]) -> None:
+    """Refuse productions that lead back to themselves, or to more others than can be written."""
+    sizes: dict[str, int] = {}
+    path: list[str] = []
+
+    def size(symbol: str) -> int:
+        """How many productions `symbol` may take in all, of its longest alternative."""
+        if symbol in sizes:
+            return sizes[symbol]
+        if symbol in path:
+            circle = " -> ".join(f"#{name}#" for name in [*path[path.index(symbol) :], symbol])
+            raise InputError(f"grammar: {circle[:200]} names itself and so would never end")
+        if len(path) == _DEEPEST:
+            raise InputError(f"grammar: #{path[0]}# leads through more than {_DEEPEST} productions")
+        path.append(symbol)
+        alternatives = productions.get(symbol, ())
+        total = 1 + max(
+            (sum(map(size, _symbols(alternative.parts))) for alternative in alternatives),
+            default=0,
+        )
+        path.pop()
+        if total > _MOST_PRODUCTIONS:
+            raise InputError(
+                f"grammar: #{symbol}# takes more than {_MOST_PRODUCTIONS:,} productions to write; "
+                "name fewer in it, or leave the game out"
+            )
+        sizes[symbol] = total
+        return total
+
+    for symbol in productions:
+        size(symbol)
+
+
+def _symbols(parts: tuple[Part, ...]) -> list[str]:
+    """Productions that writing `parts` takes, each as often as it is named."""
+    found = []
+    for part in parts:
+        inner = part.part if isinstance(part, Each) else part
+        if isinstance(inner, Symbol):
+            found.append(inner.name)
+        if isinstance(part, Each) and part.is_list:
+            found += ["list_empty", "list_separator", "list_last_separator"]
+    return found
 
 
 def _lex(text: str) -> list[tuple[str, str]]:

@@ -8,6 +8,27 @@ from typing import Any
 from proxmo.envs.alfworld.engine.tables import insert_fact, remove_fact
 from proxmo.errors import InputError
 
+MOST_COMBINATIONS = 1_000_000
+"""Ways to fill the variables of one condition or query; official games try some hundreds."""
+LONGEST_TEXT = 1_000_000
+"""Characters; the official introductions have some hundreds."""
+
+
+def too_many(what: str) -> None:
+    """Refuse loops that would go on (nearly) without end."""
+    raise InputError(
+        f"{what} has more than {MOST_COMBINATIONS:,} combinations to try; bind its variables by "
+        "facts that they share, or leave the game out"
+    )
+
+
+def too_long(what: str) -> None:
+    """Refuse a text that would fill the memory."""
+    raise InputError(
+        f"{what} is longer than {LONGEST_TEXT:,} characters; shorten its productions, or leave "
+        "the game out"
+    )
+
 
 class Writer:
     """Lines of Python with indentation."""
@@ -24,6 +45,27 @@ class Writer:
         """Write a line that begins a block, and go on within it."""
         self.line(text)
         self.indent += 1
+
+
+class Loops:
+    """Loops, one within the other, that are counted from the third on: two cannot explode.
+
+    The count costs one addition and one comparison for each entry of an inner loop's body.
+    """
+
+    def __init__(self, out: Writer, what: str) -> None:
+        self._out, self._what = out, what
+        self._start, self._indent, self._depth = len(out.lines), out.indent, 0
+
+    def entered(self) -> None:
+        """Say that a loop was written; its body is written next."""
+        self._depth += 1
+        if self._depth < 3:
+            return
+        if self._depth == 3:
+            self._out.lines.insert(self._start, "    " * self._indent + "count = 0")
+        self._out.line("count += 1")
+        self._out.line(f"if count > {MOST_COMBINATIONS}: too_many({self._what!r})")
 
 
 class Program:
@@ -55,7 +97,12 @@ class Program:
         Raises `InputError` where they nest deeper than Python allows.
         """
         if namespace is None:
-            namespace = {"insert": insert_fact, "remove": remove_fact}
+            namespace = {
+                "insert": insert_fact,
+                "remove": remove_fact,
+                "too_many": too_many,
+                "too_long": too_long,
+            }
         try:
             code = compile("\n\n".join(functions), "<alfworld rules>", "exec")
         except (SyntaxError, MemoryError, RecursionError) as error:

@@ -16,7 +16,7 @@ from proxmo.envs.alfworld.engine.grammar import (
     Symbol,
     Text,
 )
-from proxmo.envs.alfworld.engine.program import Program, Writer
+from proxmo.envs.alfworld.engine.program import LONGEST_TEXT, Loops, Program, Writer
 from proxmo.envs.alfworld.engine.tables import NAMES, TASK
 from proxmo.errors import InputError
 
@@ -87,7 +87,10 @@ class Sentences:
                 ):
                     body.line(f"return S[{TASK}]")
                 else:
-                    body.line(f"return {self._parts(production.parts, inner)}")
+                    body.line(f"text = {self._parts(production.parts, inner)}")
+                    what = f"grammar: the text of #{symbol}#"
+                    body.line(f"if len(text) > {LONGEST_TEXT}: too_long({what!r})")
+                    body.line("return text")
                 if not production.condition:
                     break
                 body.indent -= 1
@@ -164,6 +167,8 @@ class Sentences:
         their entities' ids, and never gives two placeholders the same entity.
         """
         known = dict(context)
+        asked = " & ".join(literal.predicate for literal in query)
+        loops = Loops(out, f"grammar: the query {asked[:80]!r}")
         for literal in query:
             args = [known.get(arg) for arg in literal.args]
             if not self._facts.has_facts(literal.predicate, len(args)):
@@ -176,6 +181,7 @@ class Sentences:
                     raise InputError(f"grammar: {literal} with one placeholder twice")
                 new = [self._program.fresh() for _ in fresh]
                 self._facts.loop(out, literal.predicate, args, new)
+                loops.entered()
                 for placeholder, variable in zip(fresh, new, strict=True):
                     self._distinct(
                         out,

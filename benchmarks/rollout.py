@@ -103,7 +103,7 @@ def _generate(policy: TransformersPolicy, episodes: Episodes) -> float:
 def _prompt(policy: TransformersPolicy, turns: list[DemonstratedTurn], step: int) -> str:
     turn = turns[step]
     past = [(earlier.observation, earlier.action) for earlier in turns[:step]]
-    return policy.prompter.turn(policy.context, turn.goal, past, turn.observation, ())
+    return policy.prompter.turn(policy.context, turn.goal, past, turn.observation, ()).text
 
 
 def _rows(policy: TransformersPolicy, episodes: Episodes) -> list[Row]:

@@ -149,9 +149,9 @@ class PolicyConfig:
 def _estimator(given: Any) -> Any:
     """The estimator that a table of settings describes, or one that is made already.
 
-    Its own dataclass says which options there are, and its `__post_init__` checks them. A run
-    folder of proxmo before 0.6 lists every option of every method: one that the method lacks
-    is passed over where it says no more than another method's default.
+    Its own dataclass says which options there are, and its `__post_init__` checks them. An older
+    run folder lists every option of every method: one that the method lacks is passed over where
+    it says no more than another method's default.
     """
     from proxmo import credit  # half a second of imports, which most commands have no use for
 

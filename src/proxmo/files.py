@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -136,6 +137,12 @@ def _lives(process: int) -> bool:
 def cache_folder() -> Path:
     """Where is kept what can be made again: `$PROXMO_CACHE`, by default `~/.cache/proxmo`."""
     return Path(os.environ.get("PROXMO_CACHE") or Path.home() / ".cache" / "proxmo")
+
+
+def digest_of(file: Path) -> str:
+    """A name of a file's contents."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").hexdigest()
 
 
 def is_disk_full(error: BaseException) -> bool:

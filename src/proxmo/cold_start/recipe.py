@@ -13,7 +13,7 @@ from proxmo.cold_start.demonstrations import Demonstrations
 from proxmo.config import SftConfig
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError
-from proxmo.files import write_text
+from proxmo.files import digest_of, write_text
 
 RECIPE_FILE = "recipe.json"
 
@@ -54,7 +54,7 @@ def name_of(recipe: Recipe) -> str:
 
 def write_recipe(folder: Path, recipe: Recipe, shown: Demonstrations) -> None:
     """Put it beside the weights, with what was shown and a digest of each file that is there."""
-    files = {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    files = {path.name: digest_of(path) for path in sorted(folder.iterdir()) if path.is_file()}
     counts = {"solved": len(shown.episodes), "played": shown.played, "errors": shown.errors}
     write_text(
         folder / RECIPE_FILE,
@@ -113,15 +113,10 @@ def damaged_file(folder: Path) -> str | None:
         return RECIPE_FILE
     for name, digest in files.items():
         path = folder / name
-        if not path.is_file() or _digest(path) != digest:
+        if not path.is_file() or digest_of(path) != digest:
             return name
     return None
 
 
 def _data(recipe: Recipe) -> str:
     return f"{recipe.get('data') or 'generated tasks'} (contents {recipe.get('contents')})"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "blake2b").hexdigest()

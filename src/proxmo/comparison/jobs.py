@@ -58,9 +58,11 @@ def jobs_of(plan: Plan) -> list[Job]:
 def check_folders(plan: Plan) -> None:
     """Refuse a plan that asks for another policy to start from, or runs on disk to go on with
     other settings."""
+    data: dict[str, str] = {}
     for run in {run.environment: run for run in plan.cold_starts}.values():
         model, env = plan.builtin_model(run.environment), run.config.env
         recipe = recipe_of(registry.get(env.name), env.data, plan.sft, env.max_steps)
+        data[run.environment] = recipe["contents"]
         change = made_otherwise(model, recipe)
         if change is not None:
             name, old, new = change
@@ -82,7 +84,7 @@ def check_folders(plan: Plan) -> None:
                 f"{run.folder} was begun with {name} = {old!r}, and the comparison now says "
                 f"{new!r}; put it back, give the comparison another out, or delete that folder"
             )
-        _check_data(run)
+        _check_data(run, data[run.environment])
         if before.optim.updates > run.config.optim.updates:
             raise InputError(
                 f"{run.folder} was begun for {before.optim.updates} updates, more than the "
@@ -90,13 +92,10 @@ def check_folders(plan: Plan) -> None:
             )
 
 
-def _check_data(run: Run) -> None:
-    """Refuse a run on disk that began with other data than is there now."""
-    began, env = read_start(RunFolder(run.folder).start_file), run.config.env
-    if began is None:
-        return
-    data = registry.get(env.name).fingerprint(env.data)
-    if began.data != data:
+def _check_data(run: Run, data: str) -> None:
+    """Refuse a run on disk that began with other data than has the fingerprint `data` now."""
+    began = read_start(RunFolder(run.folder).start_file)
+    if began is not None and began.data != data:
         raise InputError(
             f"{run.folder} was begun with other data (fingerprint {began.data}, now {data}); put "
             "the data back, give the comparison another out, or delete that folder"

@@ -25,6 +25,8 @@ class Transitions:
     of group g; `NOWHERE` where it ends otherwise, or in a state that no step is in."""
     ends: Ints
     """(M,) The last row of each trajectory."""
+    groups: Ints
+    """(N,) Number of each step's group."""
 
     @property
     def count(self) -> int:
@@ -44,11 +46,6 @@ class Transitions:
         out = self.successor == NOWHERE
         after[out] = np.broadcast_to(elsewhere, len(self.states.bounds) - 1)[self.groups[out]]
         return after
-
-    @property
-    def groups(self) -> Ints:
-        """(N,) Number of each step's group."""
-        return np.searchsorted(self.states.bounds, self.states.of_step, "right") - 1
 
     def shares(self) -> csr_matrix:
         """Share of each state's steps that led to each other state, (S, S)."""
@@ -77,7 +74,7 @@ def transitions_of(steps: Steps) -> Transitions:
     successor[ends[won]] = len(states.text) + steps.group_ids[ends[won]]
     if steps.next_observation is not None:
         successor[lost] = _visited(steps, states, lost)
-    return Transitions(states, successor, ends)
+    return Transitions(states, successor, ends, steps.group_ids)
 
 
 def _visited(steps: Steps, states: States, rows: Ints) -> Ints:

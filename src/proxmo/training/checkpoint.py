@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from proxmo.errors import InputError
-from proxmo.files import remove, whole
+from proxmo.files import digest_of, remove, whole
 
 WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
 DIGESTS = "digests.json"
@@ -50,7 +50,7 @@ def save_checkpoint(
         weights = {name: parameter.detach().contiguous() for name, parameter in trained.items()}
         save_file(weights, path / WEIGHTS)
         save_file(moments, path / OPTIMIZER)
-        digests = {name: _digest_of(path / name) for name in (WEIGHTS, OPTIMIZER)}
+        digests = {name: digest_of(path / name) for name in (WEIGHTS, OPTIMIZER)}
         (path / DIGESTS).write_text(json.dumps(digests, indent=1), encoding="utf-8")
     found = found_checkpoints(folder)
     for number in sorted(found)[:-keep]:
@@ -102,7 +102,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 def check_files(path: Path) -> None:
     """Raise `DamagedCheckpointError` where a file of a checkpoint is missing or was changed.
 
-    Checkpoints of before 0.6 have no digests: of those, only what is missing is noticed here.
+    Older checkpoints have no digests: of those, only what is missing is noticed here.
     """
     for name in (WEIGHTS, OPTIMIZER):
         if not (path / name).is_file():
@@ -116,7 +116,7 @@ def check_files(path: Path) -> None:
             f"checkpoint {path} is damaged: {DIGESTS} cannot be read"
         ) from None
     for name in (WEIGHTS, OPTIMIZER):
-        if digests.get(name) != _digest_of(path / name):
+        if digests.get(name) != digest_of(path / name):
             raise DamagedCheckpointError(
                 f"checkpoint {path} is damaged: {name} is not what was written (its digest differs)"
             )
@@ -179,11 +179,6 @@ def _check_moments(
         parameter = trained[name]
         like = torch.zeros((), dtype=torch.float32) if moment == "step" else parameter
         _check_alike(path / OPTIMIZER, key, value, like)
-
-
-def _digest_of(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "blake2b").hexdigest()
 
 
 def digest(model: nn.Module) -> str:

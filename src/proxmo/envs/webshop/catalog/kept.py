@@ -22,8 +22,7 @@ def place(cache: str | Path | None, key: list[Any]) -> Path:
     name = hashlib.blake2b(json.dumps([FORMAT, *key]).encode(), digest_size=12).hexdigest()
     if cache is not None:
         return Path(cache).expanduser() / name
-    home = cache_folder()
-    return home / "webshop" / name
+    return cache_folder() / "webshop" / name
 
 
 def stamp(path: Path) -> tuple[int, int]:

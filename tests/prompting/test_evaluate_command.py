@@ -101,12 +101,12 @@ def test_nonsense_costs_turns_and_not_the_run(serve, evaluate):
     assert (result["overall"]["success"], result["overall"]["invalid"]) == (0.0, 1.0)
 
 
-def test_an_empty_answer_is_an_invalid_step(serve, evaluate):
+@pytest.mark.parametrize("env", EXPERTS)
+def test_an_empty_answer_is_an_invalid_step(serve, evaluate, env):
     server = serve(lambda _: said(""))
-    for env in EXPERTS:
-        code, told, result = evaluate(server, "--env", env, "--tasks", "1", "--max-steps", "2")
-        assert code == 0, told
-        assert (result["overall"]["invalid"], result["overall"]["errors"]) == (1.0, 0)
+    code, told, result = evaluate(server, "--env", env, "--tasks", "1", "--max-steps", "2")
+    assert code == 0, told
+    assert (result["overall"]["invalid"], result["overall"]["errors"]) == (1.0, 0)
 
 
 @pytest.mark.parametrize(

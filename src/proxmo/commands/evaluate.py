@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 from pathlib import Path
@@ -18,12 +17,20 @@ from tyro.conf import FlagCreatePairsOff, arg, create_mutex_group
 import proxmo
 from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
+from proxmo.commands.result_file import (
+    answers_file,
+    check_answers,
+    check_out,
+    check_same,
+    settings_file,
+    write_result,
+)
 from proxmo.config import BUILTIN, PolicyConfig, SftConfig, Switch, TemplateOptions
 from proxmo.envs import registry
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError, ProxmoError
 from proxmo.evaluation.tasks import sample_tasks
-from proxmo.files import write_text
+from proxmo.files import digest_of
 from proxmo.policies.journal import Journal
 from proxmo.progress import Bars
 from proxmo.prompts import Prompter
@@ -67,8 +74,9 @@ class EvaluateOptions:
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the tasks and of sampling, at least 0."""
     out: Path | None = None
-    """JSON file to write the result to. Until it is written, a server's answers are kept beside
-    it (`OUT.answers.jsonl`): an evaluation that was broken off goes on with the same command."""
+    """JSON file to write the result to; one with a result of other settings is refused. Until it
+    is written, a server's answers are kept beside it (`OUT.answers.jsonl`): an evaluation that was
+    broken off goes on with the same command."""
     env: str = registry.DEFAULT
     """Environment: a name of the registry, or `module:NAME` of an `EnvSpec`."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
@@ -123,7 +131,8 @@ class EvaluateOptions:
 def main(arguments: Sequence[str]) -> None:
     """Play the tasks, print a table and write JSON when asked to."""
     options = parse_options(EvaluateOptions, arguments, prog="proxmo evaluate")
-    _check_writable(options.out)
+    if options.out is not None:
+        check_out(options.out)
     _check_together(options)
     spec = registry.get(options.env)
     examples = _examples(options)
@@ -139,8 +148,10 @@ def main(arguments: Sequence[str]) -> None:
         _contender(options, spec, bars, journal) as contender,
     ):
         settings = _settings(options, spec, contender)
+        if options.out is not None:
+            check_same(options.out, settings)
         if journal is not None:
-            _require_same(journal, settings)
+            check_answers(journal, settings)
         prompted = prompt(
             options.method,
             contender.policy,
@@ -158,10 +169,10 @@ def main(arguments: Sequence[str]) -> None:
     # Written first: whatever goes wrong on the terminal, the result is there.
     if options.out is not None:
         record = {"proxmo": proxmo.__version__, **settings, **prompted.to_dict()}
-        options.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_result(options.out, record)
         if journal is not None:
             journal.remove()
-            _settings_file(journal).unlink(missing_ok=True)
+            settings_file(journal).unlink(missing_ok=True)
     _show(console, options, spec, prompted)
 
 
@@ -195,9 +206,11 @@ def _settings(options: EvaluateOptions, spec: EnvSpec, contender: _Contender) ->
     reflexion = options.method == "reflexion"
     return {
         "model": options.model,
+        "weights": contender.weights,
         "endpoint": options.endpoint,
         "method": options.method,
         "examples": None if options.examples is None else str(options.examples),
+        "examples_digest": None if options.examples is None else digest_of(options.examples),
         "most_trials": (options.trials or TRIALS) if reflexion else 1,
         "env": options.env,
         "data": spec.data(options.data),
@@ -211,42 +224,14 @@ def _settings(options: EvaluateOptions, spec: EnvSpec, contender: _Contender) ->
         "prompt": prompter.style,
         "history": prompter.history,
         "actions_listed": prompter.style == "think" and prompter.list_actions,
-        "template": options.template,
+        "template": contender.template,
+        "response_opened": contender.response_opened,
         "max_steps": spec.max_steps if options.max_steps is None else options.max_steps,
         "max_prompt_tokens": contender.max_prompt_tokens,
         "max_response_tokens": contender.max_response_tokens,
         "timeout": options.timeout,
         "failed_episodes": options.failed_episodes,
     }
-
-
-def _settings_file(journal: Journal) -> Path:
-    """Beside a server's answers: what they were given for."""
-    return journal.path.with_suffix(".settings.json")
-
-
-def _require_same(journal: Journal, settings: dict[str, Any]) -> None:
-    """Refuse answers on record that were given for something else; put on record what for.
-
-    Other tasks, or another seed, would make one result of two evaluations.
-    """
-    file = _settings_file(journal)
-    if len(journal) and file.is_file():
-        try:
-            before = dict(json.loads(file.read_text(encoding="utf-8")))
-        except (ValueError, TypeError, RecursionError):
-            raise InputError(
-                f"{file} is damaged, so that nothing says what the answers in {journal.path} were "
-                "given for; delete both to begin anew"
-            ) from None
-        for name, now in settings.items():
-            if before.get(name) != now:
-                raise InputError(
-                    f"the answers kept in {journal.path} were given with {name} "
-                    f"{before.get(name)!r}, and this evaluation has {now!r}; give the same command "
-                    "to go on, or another --out to begin anew"
-                )
-    write_text(file, json.dumps(settings) + "\n")
 
 
 def _progress(options: EvaluateOptions, bars: Bars) -> Callable[[int, RolloutProgress], None]:
@@ -267,11 +252,8 @@ def _examples(options: EvaluateOptions) -> list[Example]:
 
 def _journal(options: EvaluateOptions) -> Journal | None:
     """Where the answers of a server are kept until the result is written."""
-    if options.endpoint is None or options.out is None:
-        return None
-    if options.out.exists() and not options.out.is_file():  # a device has no place beside it
-        return None
-    return Journal(options.out.with_name(f"{options.out.name}.answers.jsonl"))
+    path = answers_file(options.out)
+    return None if options.endpoint is None or path is None else Journal(path)
 
 
 @contextmanager
@@ -297,6 +279,12 @@ class _Contender:
     max_prompt_tokens: int | None
     """None: a server's own."""
     max_response_tokens: int
+    weights: str | None = None
+    """A name of the weights; None: a server's, unknown, as are the two that follow."""
+    template: Mapping[str, Any] | None = None
+    """Variables of the chat template: the model's own and those given."""
+    response_opened: str | None = None
+    """What the chat template says for the model before each response: whether it thinks."""
 
 
 @contextmanager
@@ -306,6 +294,7 @@ def _contender(
     if options.endpoint is None:
         # Seconds of imports, torch among them: only once the options are right.
         from proxmo.policies.transformers import load_policy
+        from proxmo.training.checkpoint import digest
 
         longest = spec.prompt_tokens if options.method == "zero-shot" else LONG_PROMPT
         config = _policy_config(options, spec, bars)
@@ -313,7 +302,14 @@ def _contender(
             config, prompt_tokens=max(longest, spec.prompt_tokens), codec=spec.make_codec()
         )
         limits = local.settings
-        yield _Contender(local, limits.max_prompt_tokens, limits.max_response_tokens)
+        yield _Contender(
+            local,
+            limits.max_prompt_tokens,
+            limits.max_response_tokens,
+            weights=digest(local.model),
+            template=limits.template,
+            response_opened=local.chat.opened,
+        )
         return
     from proxmo.policies.endpoint import Endpoint, EndpointPolicy
 
@@ -390,9 +386,3 @@ def _check_together(options: EvaluateOptions) -> None:
     for flag, value in local.items():
         if options.endpoint is not None and value is not None:
             raise InputError(f"{flag} {value} is for a model that runs here; drop it or --endpoint")
-
-
-def _check_writable(out: Path | None) -> None:
-    """An evaluation can take an hour: find out now that its result has nowhere to go."""
-    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
-        raise InputError(f"--out {out} cannot be written: give a file in a folder that exists")

@@ -49,6 +49,7 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 LearningRate = Annotated[float, Field(gt=0, le=1)]
 
 Switch = Annotated[
@@ -100,6 +101,9 @@ class EnvConfig:
     """What is rewarded: `success` with 10 (paper), or the environment's own `score` of an episode,
     times 10, where it gives one: what is nearly right is worth something, too, so that more
     groups have something to tell apart."""
+    noise: Annotated[Share, arg(aliases=["--noise"])] = 0.0
+    """Share of observations, in [0, 1], that are followed by a sentence that says nothing of the
+    task, such as an advertisement or the time, so that states do not repeat."""
     timeout: PositiveFloat | None = None
     """Seconds that a call to the environment may take, > 0: one that takes longer ends its
     episode as one that raises does; none: it is waited for."""
@@ -270,7 +274,7 @@ class SftConfig:
     observation_weight: Annotated[float, Field(ge=0)] = 0.5
     """Weight of an observation's tokens in the loss, an action's being 1: reading teaches
     a model made from nothing what the words mean."""
-    action_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    action_share: Share = 0.1
     """Of texts in which a smaller share of the tokens is the expert's actions, some are left out,
     as many as it is smaller; in [0, 1], where 0 keeps all."""
     vocabulary: Positive | None = None

@@ -27,6 +27,7 @@ from proxmo.adapters.openenv.listening import listen
 from proxmo.adapters.openenv.server import ServedEnvironment
 from proxmo.envs import registry
 from proxmo.envs.base import TextEnv
+from proxmo.envs.noise import quiet
 from proxmo.episodes.play import rollout
 from proxmo.errors import InputError, ProxmoError
 from proxmo.policies.base import Response
@@ -195,6 +196,20 @@ def test_after_the_end_of_an_episode_comes_a_reset():
     with pytest.raises(IndexError):
         env.get_task("train", 1)
     env.close()
+
+
+def test_a_served_episode_has_the_noise_of_its_name():
+    def said(seed, name):
+        env = ServedEnvironment(ALFWORLD, ServedTasks(ALFWORLD, count=1), noise=1.0)
+        texts = [env.reset(seed=seed, index=0, episode_id=name).text]
+        texts += [env.step(TextAction(text="look")).text for _ in range(2)]
+        env.close()
+        return texts
+
+    assert said(1, "seven") == said(1, "seven")
+    different = [said(1, "seven"), said(2, "seven"), said(1, "eight"), said(1, None), said(1, None)]
+    assert len({text for texts in different for text in texts}) == 15
+    assert len({quiet(texts[0]) for texts in different}) == 1
 
 
 def test_without_a_server_the_way_out_is_named():

@@ -25,6 +25,7 @@ import proxmo
 from proxmo.adapters.trl import trainer as trl_trainer
 from proxmo.envs import registry
 from proxmo.envs.base import Task
+from proxmo.envs.noise import quiet
 from proxmo.errors import InputError, ProxmoError, ProxmoWarning
 from proxmo.text import clean
 
@@ -562,3 +563,14 @@ def test_the_warning_comes_from_trls_own_default(tmp_path):
 def test_what_cannot_be_used_is_named_with_the_way_out(arguments, says, tmp_path):
     with pytest.raises(InputError, match=says):
         tiny_trl.trainer(tmp_path, **arguments)
+
+
+def test_the_members_of_a_group_meet_different_noise(tmp_path):
+    trainer = tiny_trl.trainer(tmp_path, options={"max_steps": 1}, noise=1.0, **tiny_trl.PLAYED)
+    trainer.train()
+    [(episodes, *_)] = trainer.batches
+    starts = [played.steps[0].observation for played in episodes]
+    assert len(set(starts)) == len(starts) == 8
+    assert len({quiet(text) for text in starts}) == 2
+    with pytest.raises(InputError, match="noise is 2"):
+        tiny_trl.trainer(tmp_path, noise=2.0)

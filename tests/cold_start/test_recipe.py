@@ -65,3 +65,12 @@ def test_the_record_tells_what_was_shown_and_which_file_is_damaged(tmp_path):
 def test_a_record_that_names_no_files_vouches_for_none(tmp_path, text):
     (tmp_path / "recipe.json").write_text(text)
     assert damaged_file(tmp_path) == "recipe.json"
+
+
+def test_noise_makes_another_policy_and_none_the_policy_that_there_was(tmp_path):
+    among, without = (recipe_of(SPEC, None, SftConfig(), None, noise) for noise in (0.5, 0.0))
+    assert without == recipe()
+    assert name_of(among) != name_of(without)
+    write_recipe(tmp_path, among, SHOWN)
+    assert made_otherwise(tmp_path, among) is None
+    assert made_otherwise(tmp_path, without) == ("noise", 0.5, 0.0)

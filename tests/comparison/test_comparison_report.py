@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
-from made import NASTY
+from made import FILE, NASTY, make_comparison
 from matplotlib.figure import Figure
 
 from proxmo import cli
@@ -125,6 +125,30 @@ def test_runs_on_other_data_or_of_another_version_are_unfair(broken):
         check_folders(broken)
     file.unlink()
     assert fairness_checks(Results(broken))[1].holds is None
+
+
+def test_runs_among_other_noise_are_unfair(broken):
+    file = RunFolder(next(run.folder for run in broken.runs if run.variant == "grpo")).start_file
+    began = read_start(file)
+    assert began is not None
+    assert fairness_checks(Results(broken))[4].detail == "noise 0, reward success"
+    env = {**began.settings["env"], "noise": 0.5}
+    write_start(file, dataclasses.replace(began, settings={**began.settings, "env": env}))
+    check = fairness_checks(Results(broken))[4]
+    assert check.claim == "alfworld: the same settings of the environment"
+    assert (check.holds, check.detail) == (False, "differs: noise 0.0 and 0.5")
+    file.unlink()
+    assert fairness_checks(Results(broken))[4].holds is None
+
+
+def test_titles_tell_of_noise(tmp_path):
+    plan = make_comparison(tmp_path / "noisy", FILE + "[base.env]\nnoise = 0.25\n")
+    results = Results(plan)
+    tables = [final_table(results, "alfworld"), differences_table(results, ["alfworld"])]
+    assert [table.title for table in tables] == [
+        "Success on unseen tasks, alfworld, noise 0.25",
+        "Differences in success, alfworld, noise 0.25",
+    ]
 
 
 def test_a_damaged_list_of_failures_is_named(broken):

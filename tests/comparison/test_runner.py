@@ -235,6 +235,16 @@ def test_other_settings_for_runs_on_disk_are_refused(place, text, message):
         place.compare()
 
 
+def test_an_environment_with_noise_starts_from_a_policy_that_was_made_among_it(place):
+    place.file.write_text(FILE + "[base.env]\nnoise = 0.5\n")
+    plan = load_plan(place.file)
+    policy = next(job for job in jobs_of(plan) if job.run is None)
+    arguments = policy.prepare()
+    assert arguments[arguments.index("--noise") + 1] == "0.5"
+    place.file.write_text(FILE)
+    assert "--noise" not in jobs_of(load_plan(place.file))[0].prepare()
+
+
 def test_another_policy_to_start_from_is_refused(place):
     place.file.write_text(FILE + "[sft]\nepochs = 3\n")
     place.compare()

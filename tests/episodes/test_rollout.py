@@ -1,10 +1,21 @@
 """Every task is played by every member of its group, and every episode comes back."""
 
+import random
+import re
+from dataclasses import replace
+from functools import partial
+from operator import ne
+
 import pytest
 
+from proxmo import GiGPO, ProxMO, Steps
+from proxmo.envs import registry
 from proxmo.envs.base import Task
+from proxmo.envs.noise import quiet
 from proxmo.episodes.play import rollout
+from proxmo.errors import InputError
 from proxmo.policies.scripted import ScriptedPolicy
+from proxmo.prompts import Prompter
 
 
 class Countdown:
@@ -136,3 +147,68 @@ def test_the_last_grade_of_the_environment_is_kept():
     (plain,) = rollout(policy, Countdown, [task], group_size=1, seed=0)
     assert graded.score == 1.0
     assert plain.score is None
+
+
+def test_a_task_that_is_listed_again_is_played_by_further_members():
+    task = Task("t", "count", {"steps": 1})
+    policy = ScriptedPolicy(lambda row, turn, prompt: "wait")
+    played = rollout(policy, Countdown, [task, task], group_size=2, seed=0, first_member=5)
+    assert [t.id for t in played] == ["t#5", "t#6", "t#7", "t#8"]
+
+
+def random_play(seed=0, noise=1.0):
+    """Two groups of games, played at random."""
+    spec = registry.get("alfworld")
+    tasks = list(spec.load_tasks("train", seed=3, count=2))
+    rng = random.Random(7)
+
+    def act(row, turn, prompt):
+        return rng.choice(re.findall(r"'([^']*)'", prompt.rpartition("Admissible actions:")[2]))
+
+    prompter = Prompter("think")
+    policy = ScriptedPolicy(
+        lambda *asked: prompter.response("so", act(*asked)), context="window", prompter=prompter
+    )
+    make_env = partial(spec.make, max_steps=15)
+    return rollout(policy, make_env, tasks, group_size=4, seed=seed, noise=noise)
+
+
+def seen(played):
+    return [step.observation for trajectory in played for step in trajectory.steps]
+
+
+def test_the_members_of_a_group_meet_different_noise_and_the_same_states():
+    played, plain = random_play(), random_play(noise=0.0)
+    assert len(set(seen(played))) == len(seen(played)) > 100
+    assert [quiet(text) for text in seen(played)] == seen(plain)
+    assert len({quiet(t.steps[0].observation) for t in played}) == 2
+
+
+def test_noise_follows_from_the_seed():
+    first, again, other = random_play(), random_play(), random_play(seed=1)
+    assert seen(first) == seen(again)
+    assert {*seen(first)}.isdisjoint(seen(other))
+
+
+def test_some_noise_is_part_of_all_noise():
+    plain, some, all_ = (seen(random_play(noise=amount)) for amount in (0.0, 0.5, 1.0))
+    assert all(s in (p, a) for p, s, a in zip(plain, some, all_, strict=True))
+    share = sum(map(ne, plain, some)) / len(plain)
+    assert abs(share - 0.5) < 4 * 0.5 / len(plain) ** 0.5
+
+
+def test_among_noise_exact_matching_has_nothing_to_match():
+    """Rewards by hand, so that there is something to credit."""
+    played = [
+        replace(t, steps=tuple(replace(s, reward=float(n % 3)) for n, s in enumerate(t.steps)))
+        for t in random_play()
+    ]
+    steps = Steps.from_trajectories(played)
+    assert GiGPO()(steps).step == pytest.approx(0.0, abs=1e-12)
+    assert max(abs(ProxMO()(steps).step)) > 0.01
+
+
+@pytest.mark.parametrize("noise", [-0.5, 1.5, float("nan")])
+def test_noise_that_is_no_share_is_refused_before_anything_is_played(noise):
+    with pytest.raises(InputError, match="from 0 to 1"):
+        random_play(noise=noise)

@@ -10,6 +10,7 @@ import proxmo
 from proxmo import cli
 from proxmo.envs import registry
 from proxmo.envs.base import Task
+from proxmo.envs.noise import quiet
 from proxmo.envs.spec import EnvSpec
 
 EXPERTS = {"alfworld": "react", "webshop": "zero-shot"}
@@ -22,6 +23,7 @@ def expert_answer(env, messages):
     for number, message in enumerate(m for m in messages if m["role"] == "user"):
         situation = message["content"].rpartition("Observation: ")[2]
         observation, _, listed = situation.partition("\nAdmissible actions: ")
+        observation = quiet(observation)
         if number == 0:
             expert.reset(observation)
         action = expert.act(observation, re.findall(r"'([^']*)'", listed))
@@ -196,6 +198,27 @@ def test_a_result_says_what_its_numbers_depend_on(serve, evaluate):
     assert {name: result[name] for name in known} == known
     assert (result["overall"]["errors"], result["first_error"]) == (0, None)
     assert "broken off" not in told
+
+
+@pytest.mark.parametrize("env", EXPERTS)
+def test_noise_is_in_the_prompts_the_title_and_the_result(serve, evaluate, env):
+    server = serve(lambda request: expert_answer(env, request.payload["messages"]))
+    conversation = ("--context", "conversation")
+    code, told, result = evaluate(
+        server, "--env", env, "--tasks", "2", "--noise", "1", *conversation
+    )
+    assert code == 0, told
+    assert (result["noise"], result["overall"]["success"]) == (1.0, 1.0)
+    assert ", noise 1," in " ".join(told.split())
+    shown = [
+        message["content"]
+        for request in server.requests
+        for message in request.payload["messages"]
+        if message["role"] == "user"
+    ]
+    observations = [text.partition("\nAdmissible actions: ")[0] for text in shown]
+    assert all(quiet(text) != text for text in observations)
+    assert len(set(observations)) == len(server.requests)
 
 
 def test_answers_for_other_settings_are_not_gone_on_with(serve, evaluate, tmp_path):

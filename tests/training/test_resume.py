@@ -1,5 +1,6 @@
 """A run that is killed at any moment and resumed ends as if nothing had happened."""
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -238,6 +239,15 @@ def test_a_seed_edited_in_the_settings_is_refused(model, finished):
     assert config.run.seed == 7
     with pytest.raises(InputError, match=r"began with run\.seed = 0 and cannot go on with 7"):
         train(config, resume=finished)
+
+
+def test_other_noise_is_refused(model, finished):
+    config = load_config(finished / "config.toml")
+    noisy = dataclasses.replace(config, env=dataclasses.replace(config.env, noise=0.5))
+    with pytest.raises(
+        InputError, match=r"began with env\.noise = 0\.0 and cannot go on with 0\.5"
+    ):
+        train(noisy, resume=finished)
 
 
 def test_other_data_behind_the_same_path_is_refused(model, finished, monkeypatch):

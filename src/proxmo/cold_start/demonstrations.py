@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from proxmo.cold_start.progress import SftProgress, SftReport
 from proxmo.envs.base import Task
+from proxmo.envs.noise import quiet
 from proxmo.envs.spec import EnvSpec
 from proxmo.episodes.episode import LiveEpisode, error_text
 from proxmo.errors import InputError
@@ -55,13 +56,15 @@ def demonstrate(
     seed: int,
     stumble: float = 0.0,
     max_steps: int | None = None,
+    noise: float = 0.0,
     report: SftReport | None = None,
 ) -> Demonstrations:
     """Let the expert play every task.
 
     At a share `stumble` of the steps something else is done than what the expert chose: an
     action that is admissible, or that was earlier in the episode and may not be any more. What
-    raises, an environment or an expert, costs its episode only.
+    raises, an environment or an expert, costs its episode only. A share `noise` of what is shown
+    has noise; the expert, who need not learn to pass over it, plays without.
     """
     if spec.expert is None:
         spec.make_expert(seed)  # says so, and the way out
@@ -70,7 +73,9 @@ def demonstrate(
     errors: list[str] = []
     for number, task in enumerate(tasks):
         rng = random.Random(f"{seed}/{number}")
-        episode = LiveEpisode(task, 0, seed, lambda: spec.make(max_steps=max_steps))
+        episode = LiveEpisode(
+            task, number, seed, lambda: spec.make(max_steps=max_steps), noise=noise
+        )
         try:
             turns = _play(spec, episode, seed + number, stumble, rng)
         finally:
@@ -146,9 +151,9 @@ def _play(
     try:
         expert = spec.make_expert(seed=seed)
         if not episode.ended:
-            expert.reset(episode.observation)
+            expert.reset(quiet(episode.observation))
         while not episode.ended:
-            action = expert.act(episode.observation, list(episode.actions))
+            action = expert.act(quiet(episode.observation), list(episode.actions))
             if not isinstance(action, str):
                 raise TypeError(f"its action is {action!r}, not a text")
             known.update(dict.fromkeys(episode.actions))

@@ -49,6 +49,7 @@ def make_policy(
     config: SftConfig,
     *,
     max_steps: int | None = None,
+    noise: float = 0.0,
     report: SftReport | None = None,
 ) -> tuple[TransformersPolicy, Demonstrations]:
     """Demonstrations, a tokenizer fitted to them, and a model fitted to both.
@@ -67,6 +68,7 @@ def make_policy(
         seed=config.seed,
         stumble=config.stumble,
         max_steps=max_steps,
+        noise=noise,
         report=report,
     )
     require_successes(found, spec, config.stumble)
@@ -124,6 +126,7 @@ def cold_start(
     config: SftConfig,
     *,
     max_steps: int | None = None,
+    noise: float = 0.0,
     folder: Path | None = None,
     report: SftReport | None = None,
 ) -> Path:
@@ -132,7 +135,7 @@ def cold_start(
     The cache is `$PROXMO_CACHE`, by default `~/.cache/proxmo`. A policy appears there, or in
     `folder`, whole or not at all. Raises `InputError` where `folder` holds anything else.
     """
-    recipe = recipe_of(spec, data, config, max_steps)
+    recipe = recipe_of(spec, data, config, max_steps, noise)
     cached = cache_folder() / "cold-start" / name_of(recipe)
     for place in {cached.parent, (folder or cached).parent}:
         sweep(place)
@@ -142,7 +145,9 @@ def cold_start(
             return folder
     if not _is_whole(cached):
         remove(cached)
-        policy, shown = make_policy(spec, data, config, max_steps=max_steps, report=report)
+        policy, shown = make_policy(
+            spec, data, config, max_steps=max_steps, noise=noise, report=report
+        )
         with whole(folder or cached, keep=True) as path:
             path.mkdir()
             policy.save(path)

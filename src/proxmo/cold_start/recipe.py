@@ -19,11 +19,23 @@ RECIPE_FILE = "recipe.json"
 
 Recipe = dict[str, Any]
 
-_TOLD = ("env", "contents", "max_steps", *(entry.name for entry in dataclasses.fields(SftConfig)))
+_TOLD = (
+    "env",
+    "contents",
+    "max_steps",
+    "noise",
+    *(entry.name for entry in dataclasses.fields(SftConfig)),
+)
 """What the user can say of it; the rest is the environment's and proxmo's own."""
 
 
-def recipe_of(spec: EnvSpec, data: str | None, config: SftConfig, max_steps: int | None) -> Recipe:
+def recipe_of(
+    spec: EnvSpec,
+    data: str | None,
+    config: SftConfig,
+    max_steps: int | None,
+    noise: float = 0.0,
+) -> Recipe:
     """All that the policy depends on, ready for JSON."""
     own, source = spec.cold_start, spec.data(data)
     return {
@@ -32,6 +44,7 @@ def recipe_of(spec: EnvSpec, data: str | None, config: SftConfig, max_steps: int
         "data": str(Path(source).resolve()) if source else None,
         "contents": spec.fingerprint(data),
         "max_steps": max_steps or spec.max_steps,
+        **({"noise": noise} if noise else {}),  # policies without any keep their names
         "prompt": [own.prompt, own.history, own.numbered_things],
         "worlds": own.worlds,
         **dataclasses.asdict(settled(spec, config)),
@@ -90,10 +103,11 @@ def made_otherwise(folder: Path, recipe: Recipe) -> tuple[str, Any, Any] | None:
         return None
     then = read_recipe(folder)
     for name in _TOLD:
-        if then.get(name) != recipe[name]:
+        before, now = (told.get(name, 0.0 if name == "noise" else None) for told in (then, recipe))
+        if before != now:
             if name == "contents":
                 return "data", _data(then), _data(recipe)
-            return name, then.get(name), recipe[name]
+            return name, before, now
     return None
 
 

@@ -25,7 +25,7 @@ from proxmo.commands.result_file import (
     settings_file,
     write_result,
 )
-from proxmo.config import BUILTIN, PolicyConfig, SftConfig, Switch, TemplateOptions
+from proxmo.config import BUILTIN, PolicyConfig, SftConfig, Share, Switch, TemplateOptions
 from proxmo.envs import registry
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError, ProxmoError
@@ -81,6 +81,9 @@ class EvaluateOptions:
     """Environment: a name of the registry, or `module:NAME` of an `EnvSpec`."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Most steps of an episode, at least 1; none: the environment's own."""
+    noise: Share = 0.0
+    """Share of observations, in [0, 1], that are followed by a sentence that says nothing of the
+    task; see `--env.noise` of `proxmo train`."""
     timeout: Annotated[float, Field(gt=0)] | None = None
     """Seconds that a call to the environment may take, > 0: one that takes longer ends its
     episode as one that raises does; none: it is waited for."""
@@ -163,6 +166,7 @@ def main(arguments: Sequence[str]) -> None:
             greedy=options.greedy,
             temperature=options.temperature,
             timeout=options.timeout,
+            noise=options.noise,
             failed_episodes=options.failed_episodes,
             on_progress=_progress(options, bars),
         )
@@ -197,7 +201,8 @@ def _title(options: EvaluateOptions, spec: EnvSpec) -> str:
     method = "" if options.method == "zero-shot" else f", {options.method}"
     decoding = "greedy" if options.greedy else f"sampled at temperature {options.temperature:g}"
     source = spec.data(options.data) or "generated tasks"
-    return f"{model} on {options.split} of {source}{method}, {decoding}"
+    noise = f", noise {options.noise:g}" if options.noise else ""
+    return f"{model} on {options.split} of {source}{noise}{method}, {decoding}"
 
 
 def _settings(options: EvaluateOptions, spec: EnvSpec, contender: _Contender) -> dict[str, Any]:
@@ -229,6 +234,7 @@ def _settings(options: EvaluateOptions, spec: EnvSpec, contender: _Contender) ->
         "max_steps": spec.max_steps if options.max_steps is None else options.max_steps,
         "max_prompt_tokens": contender.max_prompt_tokens,
         "max_response_tokens": contender.max_response_tokens,
+        "noise": options.noise,
         "timeout": options.timeout,
         "failed_episodes": options.failed_episodes,
     }
@@ -352,6 +358,7 @@ def _policy_config(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> Polic
             options.data,
             SftConfig(),
             max_steps=options.max_steps,
+            noise=options.noise,
             report=bars.cold_start,
         )
         model = str(made)

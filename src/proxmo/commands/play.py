@@ -18,8 +18,10 @@ from tyro.conf import Positional, arg
 
 from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
+from proxmo.config import Share
 from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet, TextEnv
+from proxmo.envs.noise import with_noise
 from proxmo.errors import InputError, ProxmoError
 from proxmo.text import shown
 
@@ -60,6 +62,9 @@ class PlayOptions:
     """Seed of generated tasks and of the episode."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Most steps of the episode, at least 1; none: the environment's own."""
+    noise: Share = 0.0
+    """Share of observations, in [0, 1], that are followed by a sentence that says nothing of the
+    task."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -76,7 +81,10 @@ def main(arguments: Sequence[str]) -> None:
         f"{task.task_type}; at most {limit} steps; /help helps",
     )
     with _environment("cannot be made"):
-        env = spec.make(max_steps=limit)
+        make_env = with_noise(
+            lambda: spec.make(max_steps=limit), options.noise, (task.id, options.seed)
+        )
+        env = make_env()
     try:
         play(env, task, options.seed, console, _reader(), spec.explanation)
     finally:

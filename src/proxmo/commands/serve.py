@@ -14,6 +14,7 @@ from proxmo.adapters.openenv import ServedTasks, make_app
 from proxmo.adapters.openenv.listening import listen, make_server
 from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
+from proxmo.config import Share
 from proxmo.envs import registry
 from proxmo.errors import InputError
 from proxmo.text import shown
@@ -36,6 +37,9 @@ class ServeOptions:
     """Seed of generated tasks, at least 0."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Steps after which an episode is cut off, at least 1."""
+    noise: Share = 0.0
+    """Share of observations, in [0, 1], that are followed by a sentence that says nothing of the
+    task."""
     max_sessions: Annotated[int, Field(ge=1)] = 256
     """Sessions at once, at least 1; one more is refused."""
     session_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1800.0
@@ -64,6 +68,7 @@ def main(arguments: Sequence[str]) -> None:
         tasks,
         max_sessions=options.max_sessions,
         max_steps=options.max_steps,
+        noise=options.noise,
         session_timeout=options.session_timeout,
         hosts=(options.host, *options.allow_host),
         origins=options.allow_origin,

@@ -14,7 +14,7 @@ from tyro.conf import arg
 
 from proxmo.commands.console import make_console
 from proxmo.commands.options import parse_options
-from proxmo.config import SftConfig
+from proxmo.config import SftConfig, Share
 from proxmo.envs import registry
 from proxmo.progress import Bars
 
@@ -34,6 +34,9 @@ class SftOptions:
     generated tasks."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Most steps of a demonstration; none: the environment's own."""
+    noise: Share = 0.0
+    """Share of observations with a sentence that says nothing of the task, in [0, 1]: a policy
+    that is to act among noise learns to pass over it."""
     out: Path | None = None
     """Folder for the model; none: the cache."""
     sft: SftConfig = dataclasses.field(default_factory=SftConfig)
@@ -53,10 +56,12 @@ def main(arguments: Sequence[str]) -> None:
             options.data,
             options.sft,
             max_steps=options.max_steps,
+            noise=options.noise,
             folder=options.out,
             report=bars.cold_start,
         )
     console.print(f"built-in policy in {folder}; {shown_in(folder)}")
     env = "" if options.env == SftOptions.env else f" --env {options.env}"
-    told = f"{env} --model {shlex.quote(str(folder))}"
+    noise = f" --noise {options.noise:g}" if options.noise else ""
+    told = f"{env}{noise} --model {shlex.quote(str(folder))}"
     console.print(f"next: proxmo evaluate{told}, or proxmo train{told}")

@@ -85,6 +85,7 @@ def _measure(config: TrainConfig) -> Callable[..., dict[str, Any]]:
             tasks,
             seed=config.run.seed,
             timeout=config.env.timeout,
+            noise=config.env.noise,
             failed_episodes=config.rollout.failed_episodes,
             on_progress=on_progress,
         )

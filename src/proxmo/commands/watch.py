@@ -122,7 +122,8 @@ def show_result(
     split = f"{config.env.eval_split} split of {config.env.data or 'generated tasks'}"
     spec = registry.get(config.env.name)
     evaluations = [Evaluation.from_dict(line) for line in result.evaluations]
-    title = f"{config.env.name}, {split}"
+    noise = f", noise {config.env.noise:g}" if config.env.noise else ""
+    title = f"{config.env.name}, {split}{noise}"
     plot_learning_curve(
         curve,
         [(line["update"], line["rollout/success_rate"]) for line in result.metrics],
@@ -148,4 +149,5 @@ def show_result(
     default = config.env.name == EnvConfig().name
     env = "" if default else f" --env {config.env.name}"
     data = f" --data {config.env.data}" if config.env.data else ""
-    console.print(f"next: proxmo evaluate --model {result.folder}{env}{data} --tasks 500")
+    noisy = f" --noise {config.env.noise:g}" if config.env.noise else ""
+    console.print(f"next: proxmo evaluate --model {result.folder}{env}{data}{noisy} --tasks 500")

@@ -61,7 +61,8 @@ def check_folders(plan: Plan) -> None:
     data: dict[str, str] = {}
     for run in {run.environment: run for run in plan.cold_starts}.values():
         model, env = plan.builtin_model(run.environment), run.config.env
-        recipe = recipe_of(registry.get(env.name), env.data, plan.sft, env.max_steps)
+        spec = registry.get(env.name)
+        recipe = recipe_of(spec, env.data, plan.sft, env.max_steps, env.noise)
         data[run.environment] = recipe["contents"]
         change = made_otherwise(model, recipe)
         if change is not None:
@@ -138,6 +139,8 @@ def _policy_job(name: str, folder: Path, config: TrainConfig, sft: SftConfig) ->
             arguments += ["--data", config.env.data]
         if config.env.max_steps is not None:
             arguments += ["--max-steps", str(config.env.max_steps)]
+        if config.env.noise:
+            arguments += ["--noise", str(config.env.noise)]
         for entry in dataclasses.fields(sft):
             flag = f"--sft.{entry.name.replace('_', '-')}"
             arguments += [flag, str(getattr(sft, entry.name))]

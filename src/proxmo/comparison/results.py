@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from proxmo.comparison.file import COLD_START
 from proxmo.comparison.jobs import is_finished
 from proxmo.comparison.plan import Plan, Run
 from proxmo.comparison.runner import read_failures
+from proxmo.config import EnvConfig, parse_config
 from proxmo.credit.steps import Floats
 from proxmo.envs import registry
 from proxmo.training.run_folder import RunFolder
@@ -101,6 +102,12 @@ class Results:
         found = {record.run.environment for record in self.records.values() if record.metrics}
         return [name for name in self.plan.environments if name in found]
 
+    def told(self, environment: str) -> str:
+        """What titles call an environment: by its name, with its noise."""
+        run = next(run for run in self.plan.runs if run.environment == environment)
+        noise = run.config.env.noise
+        return f"{environment}, noise {noise:g}" if noise else environment
+
     def of(self, environment: str, variant: str) -> list[RunRecord]:
         """The finished runs of a variant in an environment, by seed."""
         found = [
@@ -179,6 +186,7 @@ def fairness_checks(results: Results) -> list[Check]:
             _same_data(environment, records),
             _same_tasks(environment, records),
             _same_budget(environment, records),
+            _same_settings(environment, [*results.of(environment, COLD_START), *records]),
         ]
     return checks
 
@@ -245,6 +253,27 @@ def _same_budget(environment: str, records: Sequence[RunRecord]) -> Check:
     }
     told = " and ".join(f"{u} updates of {e} episodes" for u, e in sorted(budgets))
     return Check(f"{environment}: equal budgets", len(budgets) == 1, told)
+
+
+def _same_settings(environment: str, records: Sequence[RunRecord]) -> Check:
+    """All runs acted in the environment under the same settings, its noise and its rewards."""
+    claim = f"{environment}: the same settings of the environment"
+    # Read as settings, so that one that is newer than a run has its default.
+    known: list[EnvConfig] = [
+        parse_config(record.began.settings, record.run.name).env
+        for record in records
+        if record.began is not None
+    ]
+    told = [
+        f"{entry.name} {' and '.join(map(str, values))}"
+        for entry in fields(EnvConfig)
+        if len(values := dict.fromkeys(getattr(env, entry.name) for env in known)) > 1
+    ]
+    if told:
+        return Check(claim, False, f"differs: {', '.join(told)}")
+    if len(known) < len(records):
+        return Check(claim, None, "what runs began with is not on record for all of them")
+    return Check(claim, True, f"noise {known[0].noise:g}, reward {known[0].reward}")
 
 
 def _read(run: Run) -> RunRecord:

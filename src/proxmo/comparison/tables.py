@@ -68,7 +68,7 @@ def final_table(results: Results, environment: str, measure: Measure = SUCCESS) 
     uneven = len({count for _, count, *_ in rows}) > 1
     return Table(
         f"{measure.name}-{environment}",
-        f"{measure.name.capitalize()} on unseen tasks, {environment}",
+        f"{measure.name.capitalize()} on unseen tasks, {results.told(environment)}",
         ("variant", "seeds", f"IQM{unit}", "95 % interval", f"mean ± sd{unit}", f"each seed{unit}"),
         tuple(rows),
         "IQM: interquartile mean over seeds, with a bootstrap interval (stratified by environment, "
@@ -99,7 +99,7 @@ def types_table(results: Results, environment: str) -> Table:
     columns += ["Score", "Success"] if scored else ["All"]
     return Table(
         f"types-{environment}",
-        f"Success by task type, {environment}",
+        f"Success by task type, {results.told(environment)}",
         ("variant", *columns),
         tuple(rows),
         "Mean ± standard deviation over seeds, in %."
@@ -132,7 +132,7 @@ def differences_table(
                 interval(chance),
             )
         )
-    where = "all environments" if len(environments) > 1 else environments[0]
+    where = "all environments" if len(environments) > 1 else results.told(environments[0])
     return Table(
         measure.file_name("differences", "all" if len(environments) > 1 else environments[0]),
         f"Differences in {measure.name}, {where}",
@@ -166,7 +166,7 @@ def budget_table(results: Results, environment: str) -> Table:
         )
     return Table(
         f"budget-{environment}",
-        f"Budget of a run and seconds of an update, {environment}",
+        f"Budget of a run and seconds of an update, {results.told(environment)}",
         (
             "variant",
             "updates",
@@ -206,7 +206,7 @@ def diagnostics_table(results: Results, environment: str) -> Table:
         rows.append((name, *cells))
     return Table(
         f"diagnostics-{environment}",
-        f"Diagnostics, {environment}",
+        f"Diagnostics, {results.told(environment)}",
         ("variant", *DIAGNOSTICS.values()),
         tuple(rows),
         "Means over all updates and seeds. Empty: the method has no such figure.",

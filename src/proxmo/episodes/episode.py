@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from proxmo.envs.base import Task
+from proxmo.envs.noise import with_noise
 from proxmo.episodes.calls import Calls, CallsAside, CallsHere
 from proxmo.policies.base import Response
 from proxmo.text import clean
@@ -43,9 +44,12 @@ class LiveEpisode:
         make_env: Callable[[], Any],
         guidance: str = "",
         timeout: float | None = None,
+        noise: float = 0.0,
     ) -> None:
         """`guidance` is told before the task in the policy's prompts; a call to the environment
-        that takes longer than `timeout` seconds ends the episode as one that raises does."""
+        that takes longer than `timeout` seconds ends the episode as one that raises does. A share
+        `noise` of the observations has noise (`proxmo.envs.noise`), other than that of the other
+        members; `InputError` for one that is not in [0, 1]."""
         self.task = task
         self.member = member
         self.seed = seed
@@ -59,7 +63,7 @@ class LiveEpisode:
         self.truncated = False
         self.error: str | None = None
         self.score: float | None = None
-        self._make_env = make_env
+        self._make_env = with_noise(make_env, noise, (task.id, member, seed))
         self._env: Any = None
         self._timeout = timeout
         self._calls: Calls = CallsHere() if timeout is None else CallsAside(timeout)

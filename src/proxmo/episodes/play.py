@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -47,6 +50,7 @@ def rollout(
     guidance: Callable[[Task], str] = lambda task: "",
     first_member: int = 0,
     timeout: float | None = None,
+    noise: float = 0.0,
     on_progress: Callable[[RolloutProgress], None] | None = None,
 ) -> list[Trajectory]:
     """Play every task `group_size` times; trajectories ordered by task, then by member.
@@ -54,7 +58,8 @@ def rollout(
     Every trajectory comes back: an environment that raises ends its own episode, which is
     recorded with the error (`Trajectory.failed`). The members of a group share the task and the
     seed of the environment, hence the start; each has its own random stream for sampling,
-    so that the same `seed` gives the same trajectories.
+    so that the same `seed` gives the same trajectories. A task that is listed again is played by
+    further members.
 
     `guidance` says what the policy is told before a task, such as examples. Members are
     numbered from `first_member`: a later rollout of the same tasks and seed, numbered on,
@@ -63,12 +68,22 @@ def rollout(
     An environment whose class says `waits = True` spends its time waiting for another process:
     such environments are called at the same time, a thread each. A call that takes longer than
     `timeout` seconds ends its episode as one that raises does; with a limit, every environment
-    has a thread of its own.
+    has a thread of its own. A share `noise` of the observations is followed by a sentence that
+    says nothing of the task (`proxmo.envs.noise`), the members of a group by different ones.
     """
+    members: dict[str, Iterator[int]] = defaultdict(partial(count, first_member))
     episodes = [
-        LiveEpisode(task, member, task_seed(seed, task.id), make_env, guidance(task), timeout)
+        LiveEpisode(
+            task,
+            next(members[task.id]),
+            task_seed(seed, task.id),
+            make_env,
+            guidance(task),
+            timeout,
+            noise,
+        )
         for task in tasks
-        for member in range(first_member, first_member + group_size)
+        for _ in range(group_size)
     ]
     rngs = [np.random.default_rng([task_seed(seed, e.task.id), e.member]) for e in episodes]
     try:

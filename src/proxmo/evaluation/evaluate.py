@@ -24,6 +24,7 @@ def evaluate(
     greedy: bool = False,
     temperature: float = 1.0,
     timeout: float | None = None,
+    noise: float = 0.0,
     failed_episodes: FailedEpisodes = "drop",
     on_progress: Callable[[RolloutProgress], None] | None = None,
 ) -> Evaluation:
@@ -31,8 +32,8 @@ def evaluate(
 
     `make_env` gives a fresh environment per episode. `greedy` takes the most likely token
     each time; otherwise tokens are sampled at `temperature`. The same
-    seed and tasks give the same episodes. `timeout` and `failed_episodes` are as in `rollout`
-    and `summarize`.
+    seed and tasks give the same episodes. `timeout`, `noise` and `failed_episodes` are as in
+    `rollout` and `summarize`.
     """
     return prompt(
         "zero-shot",
@@ -43,6 +44,7 @@ def evaluate(
         greedy=greedy,
         temperature=temperature,
         timeout=timeout,
+        noise=noise,
         failed_episodes=failed_episodes,
         on_progress=on_progress and (lambda _, progress: on_progress(progress)),
     ).evaluation

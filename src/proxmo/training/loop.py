@@ -126,6 +126,7 @@ def _loop(session: Session, tasks: TaskSet, evaluate: Evaluate | None) -> None:
                 seed=rollout_seed(config.run.seed, update),
                 temperature=config.rollout.temperature,
                 timeout=config.env.timeout,
+                noise=config.env.noise,
                 on_progress=partial(session.reporter.rollout, update),
             )
             trajectories = session.processes.gather(own, drawn)

@@ -233,6 +233,7 @@ class Session:
                 config.env.data,
                 SftConfig(),
                 max_steps=config.env.max_steps,
+                noise=config.env.noise,
                 report=self.reporter.cold_start if self.processes.is_first else None,
             )
         )

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from functools import partial
 from threading import Lock
 from typing import Any
+from uuid import uuid4
 
 from fastapi import HTTPException, Request
 from fastapi.middleware.cors import CORSMiddleware
@@ -24,6 +25,7 @@ from pydantic import Field
 
 from proxmo.adapters.openenv.gate import Gate
 from proxmo.envs.base import Info, Task, TaskSet
+from proxmo.envs.noise import Key, noisy
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError
 from proxmo.text import clean
@@ -94,14 +96,22 @@ class ServedEnvironment(Environment[TextAction, TextObservation, State]):
     """One session's environment, with OpenEnv's methods and its discovery of tasks.
 
     `reset(seed, episode_id, split, index)` starts a task; without `index` one is drawn with
-    `seed`, which also seeds the environment.
+    `seed`, which also seeds the environment. The noise of a share `noise` of the observations
+    follows from task, `seed` and `episode_id`; it is drawn anew where there is no id.
     """
 
     SUPPORTS_CONCURRENT_SESSIONS = True
 
-    def __init__(self, spec: EnvSpec, tasks: ServedTasks, max_steps: int | None = None) -> None:
+    def __init__(
+        self,
+        spec: EnvSpec,
+        tasks: ServedTasks,
+        max_steps: int | None = None,
+        noise: float = 0.0,
+    ) -> None:
         super().__init__()
-        self._spec, self._tasks, self._max_steps = spec, tasks, max_steps
+        self._spec, self._tasks, self._max_steps, self._noise = spec, tasks, max_steps, noise
+        self._key: Key = ()
         self._env: Any = None  # made at the first reset: looking up tasks needs none
         self._task: Task | None = None
         self._over, self._closed = True, False
@@ -124,6 +134,7 @@ class ServedEnvironment(Environment[TextAction, TextObservation, State]):
             self._env = self._spec.make(max_steps=self._max_steps)
         text, info = self._env.reset(seed=seed, options=self._task.options)
         self._over = False
+        self._key = (self._task.id, str(seed), episode_id or uuid4().hex)
         self._state = State(episode_id=episode_id, step_count=0)
         return self._seen(text, info)
 
@@ -196,7 +207,7 @@ class ServedEnvironment(Environment[TextAction, TextObservation, State]):
     def _seen(self, text: str, info: Info, **outcome: Any) -> TextObservation:
         assert self._task is not None
         return TextObservation(
-            text=clean(text),
+            text=noisy(clean(text), self._noise, (*self._key, self._state.step_count)),
             admissible_actions=[clean(action) for action in info.get("admissible_actions", ())],
             goal=clean(info.get("goal") or ""),
             task=self._task.id,
@@ -214,6 +225,7 @@ def make_app(
     *,
     max_sessions: int,
     max_steps: int | None = None,
+    noise: float = 0.0,
     session_timeout: float = 1800.0,
     hosts: Collection[str] = (),
     origins: Collection[str] = (),
@@ -226,7 +238,7 @@ def make_app(
     `hosts` and `origins` are those of `Gate`.
     """
     app = create_fastapi_app(
-        partial(ServedEnvironment, spec, tasks, max_steps),
+        partial(ServedEnvironment, spec, tasks, max_steps, noise),
         TextAction,
         TextObservation,
         concurrency_config=ConcurrencyConfig(

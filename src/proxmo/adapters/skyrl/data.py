@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from proxmo.adapters.tasks import add_task_options, place_given, write_rows
+from proxmo.envs.noise import check_noise
 from proxmo.errors import ProxmoError
 from proxmo.prompts import PromptStyle
 
@@ -20,13 +21,17 @@ def skyrl_rows(
     style: PromptStyle = "think",
     max_steps: int | None = None,
     episode_seed: int = 0,
+    noise: float = 0.0,
 ) -> list[dict[str, Any]]:
     """A row per task of `proxmo.adapters.tasks.place_tasks`.
 
     `max_steps` cuts episodes off (None: the environment's default); `episode_seed`, with the
-    task, seeds an episode's environment.
+    task, seeds an episode's environment; a share `noise` of the observations has a sentence that
+    says nothing of the task (`proxmo.envs.noise`).
     """
+    check_noise(noise)
     settings = {"style": style, "max_steps": max_steps or 0, "episode_seed": episode_seed}
+    settings |= {"noise": noise}
     return [
         {
             "data_source": f"{place['env']}/{task.task_type}",
@@ -48,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--style", choices=("think", "compact"), default="think")
     parser.add_argument("--max-steps", type=int, help="turns of an episode at most")
     parser.add_argument("--episode-seed", type=int, default=0, help="of environments (default 0)")
+    parser.add_argument("--noise", type=float, default=0.0, help="noisy share of observations")
     given = parser.parse_args(arguments)
     try:
         rows = skyrl_rows(
@@ -55,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             style=given.style,
             max_steps=given.max_steps,
             episode_seed=given.episode_seed,
+            noise=given.noise,
         )
     except ProxmoError as error:
         parser.error(str(error))

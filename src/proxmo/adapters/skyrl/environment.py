@@ -31,6 +31,9 @@ EPISODE = "proxmo_episode"
 OPENED = "proxmo_opened"
 """Where the generator says, among the extras, what the chat template opens each response with."""
 
+MEMBER = "proxmo_member"
+"""Where the generator says, among the extras, which of its group an episode is."""
+
 
 class ProxMOTextEnv(BaseTextEnv):
     """Plays the task that a row of the data names, as a growing conversation.
@@ -50,10 +53,11 @@ class ProxMOTextEnv(BaseTextEnv):
         )
         self._episode = LiveEpisode(
             task,
-            member=0,
+            member=columns.get(MEMBER, 0),
             # The members of a group pass the same seed, hence start alike.
             seed=task_seed(settings["episode_seed"], task.id),
             make_env=partial(make_env, settings["env"], settings["max_steps"] or None, {}),
+            noise=settings.get("noise", 0.0),
         )
         columns[EPISODE] = self._episode
 

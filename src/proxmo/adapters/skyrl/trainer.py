@@ -11,7 +11,7 @@ from proxmo.adapters.columns import COLUMN, row_column, warn_of_groups_of_one
 from proxmo.adapters.failures import credit_played, report_failures
 from proxmo.adapters.methods import estimator_of
 from proxmo.adapters.skyrl.columns import Turns, chosen_rows, collect_turns
-from proxmo.adapters.skyrl.environment import EPISODE, OPENED, register_environment
+from proxmo.adapters.skyrl.environment import EPISODE, MEMBER, OPENED, register_environment
 from proxmo.credit import Credit, Estimator
 from proxmo.errors import InputError
 from proxmo.policies.chat import ChatFormat
@@ -46,8 +46,9 @@ class ProxMOGenerator(SkyRLGymGenerator):
     def _setup_env_extras(
         self, _env_class: str, env_extras: Any, _sampling_params: Any, _trajectory_id: Any
     ) -> Any:
+        member = 0 if _trajectory_id is None else _trajectory_id.repetition_id
         # A copy: SkyRL writes what stands among the extras to its logs.
-        return {**env_extras, OPENED: self._opened}
+        return {**env_extras, OPENED: self._opened, MEMBER: member}
 
     def _post_process_agent_loop_output(
         self, agent_loop_output: Any, _env_extras: dict[str, Any], _trajectory_id: Any

@@ -31,6 +31,7 @@ from proxmo.adapters.trl.grouping import (
 )
 from proxmo.adapters.trl.tasks import Environment, Tasks, resolve, task_dataset
 from proxmo.credit import Credit, Estimator
+from proxmo.envs.noise import check_noise
 from proxmo.episodes.metrics import rollout_metrics
 from proxmo.episodes.play import rollout
 from proxmo.errors import InputError, ProxmoWarning
@@ -69,6 +70,8 @@ class ProxMOTrainer(GRPOTrainer):
         max_response_tokens: Longest response of a turn. `args.max_completion_length` is
             the longest conversation after its first prompt, as with TRL's tools: an episode
             ends when it is reached.
+        noise: Share of observations, in [0, 1], that are followed by a sentence that says
+            nothing of the task (`proxmo.envs.noise`).
         reward_funcs: Optional: further rewards for finished conversations, credited to the
             last turn. `args.reward_weights` begins with the environment's weight.
         train_dataset, eval_dataset: Optional: rows with a column "task", an index of
@@ -94,6 +97,7 @@ class ProxMOTrainer(GRPOTrainer):
         max_turns: int | None = None,
         prompt_style: PromptStyle = "think",
         max_response_tokens: int = 512,
+        noise: float = 0.0,
         **options: Any,
     ) -> None:
         for name in _REPLACED:
@@ -101,6 +105,7 @@ class ProxMOTrainer(GRPOTrainer):
                 raise InputError(f"{name} cannot be combined with environment=; leave it out")
         if max_response_tokens < 1:
             raise InputError(f"max_response_tokens must be >= 1, got {max_response_tokens}")
+        check_noise(noise)
         args = GRPOConfig("proxmo-trl") if args is None else args
         if args.multi_objective_aggregation != "sum_then_normalize":
             raise InputError(
@@ -112,6 +117,7 @@ class ProxMOTrainer(GRPOTrainer):
         self._make_env, self._tasks = resolve(environment, tasks, max_turns, args.seed)
         self._eval_tasks = eval_tasks
         self._prompter = Prompter(prompt_style)
+        self._noise = noise
         self._max_response_tokens = max_response_tokens
         self._played: list[Trajectory] = []
         self._conversations: list[Conversation] = []
@@ -178,7 +184,17 @@ class ProxMOTrainer(GRPOTrainer):
             self.max_completion_length,
         )
         chosen = [tasks[number] for number in numbers]
-        self._played = rollout(policy, self._make_env, chosen, group_size=1, seed=seed)
+        # Numbered over all processes: a group may be played by more than one.
+        first = self.accelerator.process_index * len(chosen)
+        self._played = rollout(
+            policy,
+            self._make_env,
+            chosen,
+            group_size=1,
+            seed=seed,
+            first_member=first,
+            noise=self._noise,
+        )
         if self._lockstep:  # others may still be playing, and cannot generate without us
             while self._turn([], 0)[0]:
                 pass

@@ -57,6 +57,9 @@ class ProxMOAgentLoop(AgentLoopBase):
                 group_size=1,
                 # Every member of a group passes the same seed, hence starts alike.
                 seed=settings.seed,
+                # verl does not tell which of its group it is.
+                first_member=uuid4().int >> 64,
+                noise=settings.noise,
             )
             return trajectory
 

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from proxmo.credit import Estimator, make
+from proxmo.envs.noise import check_noise
 from proxmo.errors import InputError
 from proxmo.prompts import PromptStyle
 
@@ -33,6 +34,8 @@ class VerlSettings:
     """With the task, seeds an episode's environment: a group starts alike."""
     max_steps: int | None = None
     """Turns after which an episode is cut off; None: the environment's default."""
+    noise: float = 0.0
+    """Share of observations, in [0, 1], with a sentence that says nothing of the task."""
     env: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the environment, such as `success_reward`."""
 
@@ -44,6 +47,7 @@ class VerlSettings:
             raise InputError(f"proxmo.history is {self.history}; it must be >= 0")
         if self.max_steps is not None and self.max_steps < 1:
             raise InputError(f"proxmo.max_steps is {self.max_steps}; it must be >= 1")
+        check_noise(self.noise)
         _ = self.estimator
 
     @property

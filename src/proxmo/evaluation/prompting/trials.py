@@ -65,6 +65,7 @@ def prompt(
     temperature: float = 1.0,
     greedy: bool = False,
     timeout: float | None = None,
+    noise: float = 0.0,
     failed_episodes: FailedEpisodes = "drop",
     on_progress: Callable[[int, RolloutProgress], None] | None = None,
 ) -> Prompted:
@@ -76,7 +77,7 @@ def prompt(
     attempts, as in the paper, so it compares with other methods only at as many attempts. An
     attempt that the environment broke off teaches no lesson; its task is tried again.
 
-    `timeout` and `failed_episodes` are as in `rollout` and `summarize`.
+    `timeout`, `noise` and `failed_episodes` are as in `rollout` and `summarize`.
     """
     if not tasks:
         raise InputError("no tasks to evaluate on: choose another split or more tasks")
@@ -102,6 +103,7 @@ def prompt(
             guidance=lambda task: _joined(introduce(task), told_lessons(lessons[task.id])),
             first_member=trial,
             timeout=timeout,
+            noise=noise,
             on_progress=on_progress and (lambda progress, n=trial + 1: on_progress(n, progress)),
         )
         for trajectory in played:

@@ -82,6 +82,16 @@ HUMAN = {
     ],
 }
 
+GOAL = {
+    "asin": "B000000001",
+    "instruction_text": "Find me mugs",
+    "attributes": ["easy clean"],
+    "goal_options": {"size": "small"},
+    "price_upper": 50.0,
+    "weight": 1,
+}
+"""A goal as it is recorded."""
+
 
 class Files:
     """Writes files and loads catalogs of them."""

@@ -11,6 +11,7 @@ from itertools import islice
 import pytest
 
 from proxmo.envs.webshop import Catalog
+from proxmo.envs.webshop.catalog.entries import Entry
 from proxmo.envs.webshop.catalog.official import parse_product
 from proxmo.envs.webshop.generator.assortment import assortment
 from proxmo.envs.webshop.generator.generator import generate
@@ -62,7 +63,7 @@ def test_identifiers_are_unique_and_short_enough():
 
 def test_products_and_entries_have_the_official_fields():
     for product, entry in generate(2, 500):
-        parsed, prices = parse_product(product, [])
+        parsed, prices = parse_product(Entry("generated", "a product", product), [])
         assert parsed.title
         assert all(low > 0 for low in prices)
         assert prices == sorted(prices)

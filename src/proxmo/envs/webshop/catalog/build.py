@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 
 from proxmo.envs.webshop.catalog import kept
+from proxmo.envs.webshop.catalog.entries import Entry, entries
 from proxmo.envs.webshop.catalog.goal_writer import GoalWriter
-from proxmo.envs.webshop.catalog.json_files import read_json
+from proxmo.envs.webshop.catalog.json_files import members_of
 from proxmo.envs.webshop.catalog.official import (
     NO_ATTRIBUTE,
-    Entry,
     Product,
     parse_product,
     read_by_product,
-    texts,
 )
 from proxmo.envs.webshop.search.writer import IndexWriter
 from proxmo.envs.webshop.store import RecordWriter, encode, save_array, write_postings
@@ -53,17 +50,17 @@ def build(
     if on_progress is not None:
         on_progress(0)  # before files of gigabytes are read
     rng = Random(seed)
-    written = None if human is None else dict(read_by_product(human))
+    written = {} if human is None else dict(read_by_product(human))
     writer = RecordWriter(folder, "products")
     index, goals = IndexWriter(folder), GoalWriter(folder)
     facets: defaultdict[str, array[int]] = defaultdict(lambda: array("i"))
     prices, places = array("d"), dict[str, int]()
     for entry, instruction in pairs():
-        attributes = _attributes(entry, instruction)
-        product, charged = parse_product(entry, attributes)
-        asin, number = product.asin, len(places)
+        asin, number = entry.text("asin"), len(places)
         if asin == "nan" or len(asin) > _MAX_ASIN or asin in places:
-            continue
+            continue  # as in WebShop, without a look at the rest
+        attributes = _attributes(instruction)
+        product, charged = parse_product(entry, attributes)
         places[asin] = number
         prices.append(charged[0] if len(charged) == 1 else rng.uniform(*charged))
         writer.append(json.dumps([getattr(product, name) for name in _FIELDS]).encode())
@@ -72,8 +69,9 @@ def build(
         facets[f"query\n{product.query}"].append(number)
         for attribute in dict.fromkeys(attributes):
             facets[f"attribute\n{attribute}"].append(number)
-        if recorded is None and written is not None:
-            goals.add_human(number, product, written.get(asin, []))
+        if recorded is None and human is not None:
+            what = f"what it has for product {asin!r}"
+            goals.add_human(number, entries(human, what, written.get(asin, [])))
         elif recorded is None and instruction is not None:
             goals.add_synthetic(number, product, instruction)
         if on_progress is not None and len(places) % 1000 == 0:
@@ -99,39 +97,27 @@ def build(
     kept.write_meta(folder, source, len(places))
 
 
-def _attributes(entry: Entry, instruction: Any) -> list[str]:
-    asin = entry.get("asin")
-    if instruction is None:
+def _attributes(instruction: Entry | None) -> list[str]:
+    if instruction is None or "attributes" not in instruction.values:
         return [NO_ATTRIBUTE]
-    if not isinstance(instruction, dict):
-        raise InputError(f"product {asin!r}: its entry in the instructions is not a JSON object")
-    if "attributes" not in instruction:
-        return [NO_ATTRIBUTE]
-    return texts(instruction["attributes"], f"product {asin!r}: 'attributes'")
+    return instruction.texts("attributes")
 
 
 def _take_recorded(
     goals: GoalWriter, path: Path, prices: array[float], places: Mapping[str, int]
 ) -> None:
     """Goals and prices as a file has them: {"prices": {asin: price}, "goals": [...]}."""
-    content = read_json(path)
-    try:
-        numbers = [places[goal["asin"]] for goal in content["goals"]]
-        for asin, price in content["prices"].items():
-            if asin in places:
-                if not math.isfinite(float(price)):
-                    raise ValueError(f"the price of {asin!r} is {price}")
-                prices[places[asin]] = float(price)
-        if not numbers:
-            raise InputError(f"{path} has no goals")
-        goals.close_with(content["goals"], numbers)
-    except InputError:
-        raise
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"{path} does not fit the catalog: a goal is for another product, or a field is "
-            f"absent or of a wrong kind ({error})"
-        ) from error
+    for key, member in members_of(path, {"prices": "{", "goals": "["}):
+        if key == "goals":
+            entry = Entry.of(path, f"goal {len(goals)}", member)
+            if entry.text("asin") not in places:
+                raise entry.wrong("asin", "a product of the catalog")
+            goals.add_recorded(places[entry.text("asin")], entry)
+        elif member[0] in places:
+            prices[places[member[0]]] = Entry(path, "'prices'", dict([member])).number(member[0])
+    if not len(goals):
+        raise InputError(f"{path} has no goals; is it the right file?")
+    goals.close_recorded()
 
 
 def _save_asins(folder: Path, asins: list[bytes]) -> None:

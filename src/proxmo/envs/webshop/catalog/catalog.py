@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
@@ -19,7 +20,13 @@ from proxmo.envs.webshop.catalog import kept
 from proxmo.envs.webshop.catalog.build import OnProgress, Pair, build
 from proxmo.envs.webshop.catalog.goals import Goals
 from proxmo.envs.webshop.catalog.nouns import TitleNouns
-from proxmo.envs.webshop.catalog.official import Product, read_by_product, read_products
+from proxmo.envs.webshop.catalog.official import (
+    Product,
+    instruction_entry,
+    product_entry,
+    read_by_product,
+    read_products,
+)
 from proxmo.envs.webshop.catalog.tagger import Tagger
 from proxmo.envs.webshop.search.index import SearchIndex
 from proxmo.envs.webshop.store import Postings, Records, encode, load_array
@@ -33,6 +40,7 @@ With it the official 1,000 products have the prices and goals of the recorded re
 """
 SEARCH_RESULTS = 50
 """Products that a search finds at most (WebShop's SEARCH_RETURN_N)."""
+_GENERATED = "the generated products"
 _LONGEST_KEPT = 1000
 """Characters of a query whose results are kept for the next time."""
 
@@ -117,12 +125,15 @@ class Catalog:
         folder = kept.place(cache, ["load", key, num_products, seed])
 
         def pairs() -> Iterator[Pair]:
-            entries = {asin: json.dumps(e) for asin, e in read_by_product(instructions_path)}
-            for number, product in enumerate(read_products(items_path)):
-                if number == num_products:
-                    return
-                entry = entries.get(str(product.get("asin")))
-                yield product, None if entry is None else json.loads(entry)
+            # As text an entry takes a fraction of the memory.
+            told = {asin: json.dumps(e) for asin, e in read_by_product(instructions_path)}
+            for product in islice(read_products(items_path), num_products):
+                asin = product.text("asin")
+                text = told.get(asin)
+                if text is None:
+                    yield product, None
+                else:
+                    yield product, instruction_entry(instructions_path, asin, json.loads(text))
 
         return _built(
             folder,
@@ -146,12 +157,18 @@ class Catalog:
         """A catalog of `num_products` invented products; the same for the same arguments."""
         from proxmo.envs.webshop.generator import generator
 
+        def pairs() -> Iterator[Pair]:
+            for number, (product, entry) in enumerate(generator.generate(seed, num_products)):
+                made = product_entry(_GENERATED, number, product)
+                asin = product["asin"]
+                yield made, None if entry is None else instruction_entry(_GENERATED, asin, entry)
+
         if not isinstance(num_products, int) or num_products < 1:
             raise InputError(f"num_products must be a whole number >= 1, got {num_products!r}")
         return _built(
             kept.place(cache, ["generate", generator.fingerprint(), seed, num_products]),
             source=f"{num_products} generated products, seed {seed}",
-            pairs=lambda: iter(generator.generate(seed, num_products)),
+            pairs=pairs,
             seed=seed,
             on_progress=on_progress,
         )

@@ -6,7 +6,7 @@ import json
 import math
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from pathlib import Path
 from random import Random
@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from proxmo.envs.webshop.catalog.entries import Entry, are_texts
 from proxmo.envs.webshop.catalog.goals import NO_CAP
-from proxmo.envs.webshop.catalog.official import Entry, Product, texts
+from proxmo.envs.webshop.catalog.official import Product
 from proxmo.envs.webshop.store import RecordWriter, save_array
 from proxmo.errors import InputError
 
 SHUFFLE_SEED = 233
 """Seed with which WebShop puts its goals in order."""
-_MOST = 1 << 31
-"""More goals than any real catalog has; the official full one has a few million."""
+_MOST = 1 << 27
+"""More goals than any real catalog has; the official full one has a few million. So many take a
+gigabyte and minutes to put in order."""
 _CAPS = [10.0 * step for step in range(1, 100)]
 
 
@@ -37,51 +39,59 @@ class GoalWriter:
         self._attributes: list[list[str]] = []
         self._synthetic = True
         self._total = 0
+        self._caps, self._recorded_weights = array("d"), array("d")
+        self._mass = 0.0
 
     def __len__(self) -> int:
-        return sum(self._counts)
+        return self._total
 
     def add_synthetic(self, number: int, product: Product, entry: Entry) -> None:
         """The goals of a product's instruction: one for each combination of its options."""
-        if entry.get("instruction") is None:
+        if not entry.has("instruction"):
             return
-        asin = product.asin
-        text, attributes = entry["instruction"], entry.get("instruction_attributes")
-        if not isinstance(text, str):
-            raise InputError(f"product {asin!r}: its instruction is not a text")
-        attributes = texts(attributes, f"product {asin!r}: 'instruction_attributes'")
+        text, attributes = entry.text("instruction"), entry.texts("instruction_attributes")
         if not attributes:
-            raise InputError(f"product {asin!r} has an instruction without attributes")
+            raise entry.wrong("instruction_attributes", "a list of texts with at least one of them")
         count = prod(len(values) for values in product.options.values())
-        self._total += count
-        if self._total > _MOST:
+        if self._total + count > _MOST:
             raise InputError(
-                f"product {asin!r}: its options have {count} combinations, each a goal, and a "
-                f"catalog holds {_MOST} goals at most; shorten its 'customization_options'"
+                f"product {product.asin!r}: its options have {count} combinations, each a goal, "
+                f"and a catalog holds {_MOST} goals at most; shorten its 'customization_options'"
             )
         self._add(number, [text, attributes, None], count)
 
-    def add_human(self, number: int, product: Product, entries: Any) -> None:
-        """The goals that people wrote for a product; those without attributes are left out."""
+    def add_human(self, number: int, entries: Iterable[Entry]) -> None:
+        """The goals that people wrote for a product.
+
+        As in WebShop, one without attributes is left out and not read any further.
+        """
         self._synthetic = False
-        if not isinstance(entries, list):
-            raise InputError(f"product {product.asin!r}: its human instructions are not a list")
         for entry in entries:
-            what = f"product {product.asin!r}, a human instruction: "
-            if not isinstance(entry, dict) or not isinstance(entry.get("instruction"), str):
-                raise InputError(f"{what}it has no text 'instruction'")
-            attributes = texts(
-                entry.get("instruction_attributes"), f"{what}'instruction_attributes'"
-            )
-            options = texts(entry.get("instruction_options"), f"{what}'instruction_options'")
+            attributes = entry.texts("instruction_attributes")
             if attributes:
-                text = entry["instruction"].strip(".")
-                self._add(number, [text, attributes, options], 1)
+                text, options = entry.text("instruction"), entry.texts("instruction_options")
+                self._add(number, [text.strip("."), attributes, options], 1)
+
+    def add_recorded(self, number: int, entry: Entry) -> None:
+        """A goal as it was recorded, with its text, cap and weight; see `close_recorded`."""
+        attributes, text = entry.texts("attributes"), entry.text("instruction_text")
+        if not attributes:
+            raise entry.wrong("attributes", "a list of texts with at least one of them")
+        weight = entry.number("weight")
+        if weight <= 0:
+            raise entry.wrong("weight", "a number > 0")
+        self._mass += weight
+        if math.isinf(self._mass):
+            raise entry.wrong("weight", "a number that makes a finite one with the other weights")
+        self._caps.append(entry.number("price_upper"))
+        self._recorded_weights.append(weight)
+        self._add(number, [text, attributes, _options(entry)], 1)
 
     def _add(self, number: int, record: list[Any], count: int) -> None:
         self._records.append(json.dumps(record).encode())
         self._products.append(number)
         self._counts.append(count)
+        self._total += count
         self._attributes.append(record[1])
 
     def close(self, prices: Sequence[float], rng: Random) -> None:
@@ -93,34 +103,12 @@ class GoalWriter:
         Random(SHUFFLE_SEED).shuffle(order)
         self._save_order(np.frombuffer(order, np.uint32))
 
-    def close_with(self, recorded: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> None:
-        """Take the goals as they were recorded; `numbers` are those of their products."""
-        self._products, self._counts = array("i", numbers), array("q", [1] * len(numbers))
-        caps: list[float] = []
-        weights: list[float] = []
-        for goal in recorded:
-            what = f"the recorded goal for {goal['asin']!r}: "
-            attributes = texts(goal["attributes"], f"{what}'attributes'")
-            if not attributes:
-                raise InputError(f"{what}it has no attributes")
-            told = goal["instruction_text"]
-            if not isinstance(told, str):
-                raise InputError(f"{what}its 'instruction_text' is not a text")
-            cap, weight = float(goal["price_upper"]), float(goal["weight"])
-            if math.isnan(cap) or not 0 < weight < math.inf:
-                raise InputError(
-                    f"{what}'price_upper' must be a number and 'weight' a number > 0, got "
-                    f"{cap} and {weight}"
-                )
-            caps.append(cap)
-            weights.append(weight)
-            options = goal["goal_options"]
-            texts([*options, *options.values()] if isinstance(options, dict) else options, what)
-            record = [told, attributes, options]
-            self._records.append(json.dumps(record).encode())
+    def close_recorded(self) -> None:
+        """Take the recorded goals in the order in which they came."""
         self._records.close()
-        self._save(np.array(caps), np.array(weights), told=True)
-        self._save_order(np.arange(len(numbers), dtype=np.uint32))
+        caps, weights = np.frombuffer(self._caps), np.frombuffer(self._recorded_weights)
+        self._save(caps, weights, told=True)
+        self._save_order(np.arange(len(self), dtype=np.uint32))
 
     def _save_order(self, order: np.ndarray[Any, Any]) -> None:
         save_array(self._folder, "goals.order", order)
@@ -154,6 +142,16 @@ class GoalWriter:
             ],
             np.float64,
         )
+
+
+def _options(entry: Entry) -> dict[str, str] | list[str]:
+    """The options of a recorded goal: as in synthetic ones by name, or values alone."""
+    options = entry.value("goal_options")
+    if isinstance(options, dict) and are_texts(options.values()):
+        return options
+    if isinstance(options, list) and are_texts(options):
+        return options
+    raise entry.wrong("goal_options", 'options like {"color": "red"} or ["red"]')
 
 
 def _draw_cap(price: float, rng: Random) -> float:

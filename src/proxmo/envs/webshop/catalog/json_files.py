@@ -1,9 +1,14 @@
-"""JSON files, gzipped or not, read whole or member by member.
+"""JSON files, gzipped or not, read member by member.
 
 Member by member the full catalog (over a million products, several gigabytes) never stands in
 memory. `ijson` would do it, too, at 1.05, 1.11 and 2.14 times the time (three measurements on a
 machine that had other work), but it reads a lone surrogate, which Python's own reader keeps, as
 "?": titles would not be those of the reference.
+
+What a small archive can cost is bounded in three ways: by what one member may hold, since that
+stands in memory; by how much the whole may grow when it is unpacked, and by how many members there
+may be, since they take time. The length of a file that is not packed has no bound: reading it
+takes time in proportion.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -20,8 +25,14 @@ from typing import IO, Any
 from proxmo.errors import InputError
 
 _CHUNK = 1 << 22
-_LARGEST = 1 << 26
-"""Characters of one member at most: a small archive can unpack to gigabytes of one text."""
+_LARGEST = 1 << 23
+"""Characters of one member at most. The longest of the official 1,000 products has 17 thousand;
+so many, and a chunk, take some 300 MB at worst when they are parsed."""
+_GROWTH = 50
+"""Characters that a byte of a file may unpack to, past the first `_LARGEST`: of the official
+files 3 to 8, of an archive that is made to take for ever up to 1,000."""
+_MOST = 10_000_000
+"""Members of one array or object at most: the full catalog has 1.18 million products."""
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -49,34 +60,33 @@ def _opened(path: Path) -> Iterator[IO[str]]:
         raise InputError(f"cannot read {path}: {error}") from error
 
 
-def read_json(path: Path) -> Any:
-    """A whole JSON file, gzipped or not."""
-    with _opened(path) as stream:
-        try:
-            return json.load(stream)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path} is not JSON or is cut short: {error}") from error
-
-
 def members(path: Path, kind: str) -> Iterator[Any]:
     """The members of a JSON array (kind "[") or the (key, value) pairs of an object ("{")."""
     with _opened(path) as stream:
         reader = _Reader(stream, path)
-        if reader.character() != kind:
-            wanted = "an array" if kind == "[" else "an object"
-            raise InputError(f"{path} does not hold {wanted} of JSON; is it the right file?")
-        end = "]" if kind == "[" else "}"
-        if reader.peek() == end:
-            return reader.finish()
-        while True:
-            member = reader.value()
-            if kind == "{":
-                reader.expect(":")
-                member = member, reader.value()
-            yield member
-            if reader.peek() == end:
-                return reader.finish()
-            reader.expect(",")
+        yield from reader.members(kind, "it")
+        reader.finish()
+
+
+def members_of(path: Path, kinds: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """(key, member) of the arrays and objects that a JSON object has under the keys of `kinds`.
+
+    Its other values are passed over. A value that is absent or of another kind, "[" or "{", is an
+    `InputError`.
+    """
+    absent = set(kinds)
+    with _opened(path) as stream:
+        reader = _Reader(stream, path)
+        for key in reader.keys("it"):
+            if key not in kinds:
+                reader.value()
+                continue
+            absent.discard(key)
+            for member in reader.members(kinds[key], f"its {key!r}"):
+                yield key, member
+        reader.finish()
+    if absent:
+        raise InputError(f"{path} has no {min(absent)!r}; is it the right file?")
 
 
 _LONGEST_MARK = len("-Infinity")
@@ -98,6 +108,7 @@ class _Reader:
     def __init__(self, stream: IO[str], path: Path):
         self._stream, self._path = stream, path
         self._text, self._at = "", 0
+        self._left = max(_LARGEST, _GROWTH * path.stat().st_size)
         self._decode = json.JSONDecoder().raw_decode
 
     def peek(self) -> str:
@@ -119,7 +130,51 @@ class _Reader:
     def expect(self, character: str) -> None:
         found = self.character()
         if found != character:
-            raise InputError(f"{self._path} is not JSON: {found!r} where {character!r} belongs")
+            raise InputError(
+                f"{self._path} is not JSON: {found!r} where {character!r} belongs; get it again"
+            )
+
+    def keys(self, what: str) -> Iterator[str]:
+        """The keys of an object; who takes one reads its value before the next."""
+        for _ in self._places("{", "}", what):
+            key = self.value()
+            if not isinstance(key, str):
+                raise InputError(
+                    f"{self._path} is not JSON: a key is no text but a {type(key).__name__}; get "
+                    "it again"
+                )
+            self.expect(":")
+            yield key
+
+    def members(self, kind: str, what: str) -> Iterator[Any]:
+        """The members of an array ("[") or the (key, value) pairs of an object ("{")."""
+        if kind == "{":
+            for key in self.keys(what):
+                yield key, self.value()
+        else:
+            for _ in self._places("[", "]", what):
+                yield self.value()
+
+    def _places(self, start: str, end: str, what: str) -> Iterator[None]:
+        """Between the brackets, once for each member that is to be read."""
+        if self.peek() != start:
+            wanted = "an array" if start == "[" else "an object"
+            raise InputError(
+                f"{self._path}: {what} does not hold {wanted} of JSON; is it the right file?"
+            )
+        self.character()
+        if self.peek() != end:
+            yield
+        for _ in range(_MOST):
+            if self.peek() == end:
+                self.character()
+                return
+            self.expect(",")
+            yield
+        raise InputError(
+            f"{self._path}: {what} has more than {_MOST} members, as no file of WebShop does; is "
+            "it the right file? Get it again"
+        )
 
     def value(self) -> Any:
         self.peek()
@@ -138,8 +193,7 @@ class _Reader:
                     ) from error
 
     def finish(self) -> None:
-        """Read past the last bracket; what else comes is an error, as is a damaged end."""
-        self.character()
+        """Read what is left: all but spaces is an error, as is a damaged end."""
         while True:
             match = _SPACE.match(self._text, self._at)
             assert match is not None
@@ -154,8 +208,14 @@ class _Reader:
         if len(self._text) - self._at > _LARGEST:
             raise InputError(
                 f"{self._path} has a member of more than {_LARGEST >> 20} million characters; "
-                "is it the right file?"
+                "is it the right file? Get it again"
             )
         chunk = self._stream.read(_CHUNK)
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise InputError(
+                f"{self._path} unpacks to more than {_GROWTH} times its size, as no file of "
+                "WebShop does; get it again, or unpack it yourself if it is what you mean"
+            )
         self._text, self._at = self._text[self._at :] + chunk, 0
         return bool(chunk)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -11,15 +10,17 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from proxmo.envs.webshop.catalog.entries import Entry, are_texts, wrong
 from proxmo.envs.webshop.catalog.json_files import members
-from proxmo.errors import InputError
 
 _NO_PRICE = 100.0
 NO_ATTRIBUTE = "DUMMY_ATTR"
 """Attribute of a product for which the instruction file has none (WebShop's own word)."""
+_TOLD = 40
+"""Characters of a name that an error tells."""
+_FORM_OF_OPTIONS = 'options like {"color": [{"value": "red", "image": null}]}'
 
 Options = dict[str, list[str]]
-Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,19 @@ class Product:
 def read_products(path: Path) -> Iterator[Entry]:
     """The products of an `items_shuffle*.json` file, in order."""
     for number, entry in enumerate(members(path, "[")):
-        if not isinstance(entry, dict):
-            raise InputError(f"{path}: product {number} is not a JSON object")
-        yield entry
+        yield product_entry(path, number, entry)
+
+
+def product_entry(file: Path | str, number: int, entry: Any) -> Entry:
+    """A product as it stands in a file."""
+    asin = entry.get("asin") if isinstance(entry, dict) else None
+    told = f" ({asin[:_TOLD]!r})" if isinstance(asin, str) else ""
+    return Entry.of(file, f"product {number}{told}", entry)
+
+
+def instruction_entry(file: Path | str, asin: str, entry: Any) -> Entry:
+    """What an instruction file has for a product, as it stands there."""
+    return Entry.of(file, f"the entry of product {asin[:_TOLD]!r}", entry)
 
 
 def read_by_product(path: Path) -> Iterator[tuple[str, Any]]:
@@ -61,77 +72,67 @@ def read_by_product(path: Path) -> Iterator[tuple[str, Any]]:
 def parse_product(entry: Entry, attributes: list[str]) -> tuple[Product, list[float]]:
     """A product and its prices (one, or the two that a sale price is drawn between).
 
-    Raises `InputError` naming the product and the field that is missing or of a wrong kind.
+    As in WebShop, what is empty (null, "", 0, false, [] or {}) counts as absent in description,
+    bullet points, price and options, and a product without a price costs $100. Raises
+    `InputError` that names what is missing or of a wrong kind.
     """
-    asin = _text(entry, "asin")
     prices, tag = _prices(entry)
-    features = entry.get("small_description") or []
-    if isinstance(features, str):
-        features = [features]
-    if not isinstance(features, list) or not all(isinstance(each, str) for each in features):
-        raise InputError(f"product {asin!r}: 'small_description' is not a list of texts")
     product = Product(
-        asin=asin,
-        title=_text(entry, "name"),
-        description=_text(entry, "full_description"),
-        features=features,
+        asin=entry.text("asin"),
+        title=entry.text("name"),
+        description=entry.text("full_description") if entry.values.get("full_description") else "",
+        features=_features(entry),
         price_tag=tag,
-        category=_text(entry, "category"),
-        query=_text(entry, "query").lower().strip(),
-        product_category=_text(entry, "product_category"),
-        options=_options(asin, entry.get("customization_options")),
+        category=entry.text("category"),
+        query=entry.text("query").lower().strip(),
+        product_category=entry.text("product_category"),
+        options=_options(entry),
         attributes=attributes,
     )
     return product, prices
 
 
-def texts(value: Any, what: str) -> list[str]:
-    """`value` if it is a list of texts, else an `InputError` that says what it should be."""
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise InputError(f"{what} must be a list of texts, got {json.dumps(value)[:80]}")
-    return value
-
-
-def _text(entry: Entry, key: str) -> str:
-    value = entry.get(key)
-    if isinstance(value, str):
-        return value
-    if key == "full_description" and value is None:
-        return ""
-    name = entry.get("asin", "without asin")
-    problem = "has no" if key not in entry else "has no text as"
-    raise InputError(f"product {name!r} {problem} {key!r}; is this WebShop's items_shuffle file?")
+def _features(entry: Entry) -> list[str]:
+    features = entry.values.get("small_description") or []
+    if isinstance(features, str):
+        return [features]
+    return entry.texts("small_description") if features else []
 
 
 def _prices(entry: Entry) -> tuple[list[float], str]:
-    pricing = entry.get("pricing")
+    pricing = entry.values.get("pricing")
     if not pricing:
         return [_NO_PRICE], f"${_NO_PRICE}"
+    amounts = pricing.split("$")[1:] if isinstance(pricing, str) else []
     try:
-        found = [float(Decimal(re.sub(r"[^\d.]", "", amount))) for amount in pricing.split("$")[1:]]
-        if not all(map(math.isfinite, found)):
-            raise OverflowError
-        if len(found) == 1:
-            return found, f"${found[0]}"
-        return found[:2], f"${found[0]} to ${found[1]}"
-    except (InvalidOperation, IndexError, AttributeError, OverflowError):
-        raise InputError(
-            f"product {entry.get('asin')!r}: 'pricing' is {pricing!r}, not like '$9.99' or "
-            "'$9.99$12.99'"
-        ) from None
+        found = [float(Decimal(re.sub(r"[^\d.]", "", amount))) for amount in amounts]
+    except InvalidOperation:
+        found = []
+    if not found or not all(map(math.isfinite, found)):
+        raise entry.wrong("pricing", "a price like '$9.99' or two like '$9.99$12.99'")
+    if len(found) == 1:
+        return found, f"${found[0]}"
+    return found[:2], f"${found[0]} to ${found[1]}"
 
 
-def _options(asin: str, customization: Any) -> Options:
-    if not customization:
-        return {}
-    try:
-        return {
-            name.lower(): [each["value"].strip().replace("/", " | ").lower() for each in values]
-            for name, values in customization.items()
-            if values is not None
-        }
-    except (AttributeError, KeyError, TypeError):
-        raise InputError(
-            f"product {asin!r}: 'customization_options' is not of the form "
-            '{"color": [{"value": "red", "image": null}]}'
-        ) from None
+def _options(entry: Entry) -> Options:
+    given = entry.values.get("customization_options") or {}
+    if not isinstance(given, dict):
+        raise entry.wrong("customization_options", _FORM_OF_OPTIONS)
+    return {
+        name.lower(): [
+            value.strip().replace("/", " | ").lower() for value in _values(entry, name, values)
+        ]
+        for name, values in given.items()
+        if values is not None
+    }
+
+
+def _values(entry: Entry, name: str, values: Any) -> list[str]:
+    """The values of an option, of which WebShop's files have pictures, too."""
+    listed: list[Any] = values if isinstance(values, list) else []
+    found: list[Any] = [each.get("value") if isinstance(each, dict) else None for each in listed]
+    if (values and not found) or not are_texts(found):
+        what = f"the option {name[:_TOLD]!r} in 'customization_options' of {entry.name}"
+        raise wrong(entry.file, what, values, _FORM_OF_OPTIONS)
+    return found

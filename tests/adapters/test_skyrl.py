@@ -29,6 +29,7 @@ from proxmo.adapters.skyrl.data import skyrl_rows
 from proxmo.adapters.skyrl.environment import register_environment
 from proxmo.adapters.skyrl.trainer import ProxMOGenerator, ProxMOSkyRLTrainer, check_config
 from proxmo.adapters.tasks import place_tasks
+from proxmo.envs.noise import quiet
 from proxmo.errors import InputError, ProxmoError, ProxmoWarning
 from proxmo.types import Step
 
@@ -122,6 +123,18 @@ def played(split="train", actions=(*COLOURS, "nonsense"), ranks=1, credit=None, 
     data = trainer.convert_to_training_input(output, uids)
     data["values"] = None
     return trainer, output, uids, trainer.compute_advantages_and_returns(data)
+
+
+def test_the_members_of_a_group_meet_different_noise():
+    cfg, tokenizer = config(), byte_tokenizer()
+    places = place_tasks("colours", "train", count=2)
+    rows = skyrl_rows(places, style="compact", max_steps=3, noise=1.0)
+    output, _ = generate(cfg, tokenizer, rows, list(COLOURS))
+    seen = [metrics[COLUMN]["observation"] for metrics in output["env_metrics"]]
+    assert len(set(seen)) == len(seen) >= 8
+    assert all(quiet(text) != text for text in seen)
+    with pytest.raises(InputError, match="noise is 2"):
+        skyrl_rows(places, noise=2.0)
 
 
 @pytest.mark.parametrize("method", ["proxmo", "gigpo"])

@@ -82,6 +82,7 @@ def test_a_new_method_with_new_options_needs_no_line_of_an_adapter(monkeypatch):
         ({"style": "short"}, "'short'"),
         ({"history": -1}, "-1"),
         ({"max_steps": 0}, "max_steps is 0"),
+        ({"noise": 1.5}, "noise is 1.5"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(given, message):

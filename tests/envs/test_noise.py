@@ -83,7 +83,8 @@ def test_an_amount_that_is_no_share_is_refused(amount):
 
 
 def tasks_of(name, count=6):
-    return registry.get(name).load_tasks("train", seed=3, count=count)
+    tasks = registry.get(name).load_tasks("train", seed=3, count=count)
+    return [tasks[number] for number in range(count)]
 
 
 def wander(env, task, seed=5):
@@ -162,7 +163,7 @@ def test_it_waits_where_its_environment_does_and_says_what_that_says():
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_an_expert_plays_among_noise_as_without(name):
-    spec, tasks = registry.get(name), list(tasks_of(name, 20))
+    spec, tasks = registry.get(name), tasks_of(name, 20)
     plain = demonstrate(spec, tasks, seed=1, stumble=0.1)
     disturbed = demonstrate(spec, tasks, seed=1, stumble=0.1, noise=1.0)
     assert len(plain.episodes) >= 10
@@ -175,7 +176,7 @@ def test_an_expert_plays_among_noise_as_without(name):
 
 
 def test_a_task_that_is_shown_twice_is_shown_among_other_noise():
-    spec, tasks = registry.get("alfworld"), list(tasks_of("alfworld", 1))
+    spec, tasks = registry.get("alfworld"), tasks_of("alfworld", 1)
     first, second = demonstrate(spec, tasks * 2, seed=1, noise=1.0).episodes
     assert first[0].observation != second[0].observation
     assert quiet(first[0].observation) == quiet(second[0].observation)

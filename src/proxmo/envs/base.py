@@ -47,7 +47,7 @@ class TextEnv(Protocol):
 
 
 class Expert(Protocol):
-    """A scripted player that sees what an agent sees."""
+    """A scripted player that sees what an agent sees, but for noise."""
 
     def reset(self, observation: str) -> None:
         """Start an episode from its first observation."""

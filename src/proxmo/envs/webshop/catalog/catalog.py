@@ -41,6 +41,8 @@ With it the official 1,000 products have the prices and goals of the recorded re
 SEARCH_RESULTS = 50
 """Products that a search finds at most (WebShop's SEARCH_RETURN_N)."""
 _GENERATED = "the generated products"
+_LONGEST_QUERY = 10_000
+"""Characters of a query that are searched; Lucene has no answer to more than 1,024 terms."""
 _LONGEST_KEPT = 1000
 """Characters of a query whose results are kept for the next time."""
 
@@ -194,7 +196,11 @@ class Catalog:
         return number if self._asins[number] == key else None
 
     def search(self, query: str) -> Sequence[int]:
-        """The places of the products that best match a query, best first, at most 50."""
+        """The places of the products that best match a query, best first, at most 50.
+
+        Of a query the first 10,000 characters are searched.
+        """
+        query = query[:_LONGEST_QUERY]
         search = self._search if len(query) <= _LONGEST_KEPT else self._index.top
         return search(query, SEARCH_RESULTS)
 

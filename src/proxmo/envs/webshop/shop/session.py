@@ -12,8 +12,10 @@ from proxmo.envs.webshop.catalog.goals import ShoppingGoal
 from proxmo.envs.webshop.shop import pages
 from proxmo.envs.webshop.shop.pages import PAGE_SIZE, ObservationMode, Page
 from proxmo.envs.webshop.shop.reward import Reward, reward
+from proxmo.text import clean
 
 _SUB_PAGES = ("description", "features", "reviews", "attributes")
+_REPLACED = "\ufffd"
 _PAGE_NAMES = ("search_results", "item_page", "item_sub_page", "done")
 
 
@@ -70,10 +72,22 @@ class ShopSession:
         if name == "search":
             self._search(argument.split(" "), 1)
             return True
-        if name == "click" and argument in self._clickables and argument != "search":
-            self._click(argument)
-            return True
-        return False
+        clicked = self._clickable(argument) if name == "click" else None
+        if clicked is None or clicked == "search":
+            return False
+        self._click(clicked)
+        return True
+
+    def _clickable(self, name: str) -> str | None:
+        """What is meant by a name: what is called so, else what an agent reads so.
+
+        Agents are shown no broken characters, such as a title's cut emoji: see `clean`.
+        """
+        if name in self._clickables:
+            return name
+        if _REPLACED not in name:
+            return None
+        return next((each for each in self._clickables if clean(each) == name), None)
 
     def _show(self, page: Page, address: str) -> None:
         self._page, self._address = page, address

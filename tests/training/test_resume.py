@@ -250,6 +250,26 @@ def test_other_noise_is_refused(model, finished):
         train(noisy, resume=finished)
 
 
+def test_a_run_among_noise_resumes_to_the_same_noise(model, tmp_path):
+    for name, updates in (("whole", [2]), ("parts", [1, 2])):
+        for number in updates:
+            config = toy_config(
+                model,
+                tmp_path / name,
+                env={"noise": 1.0},
+                policy={"max_prompt_tokens": 200},
+                optim={"updates": number},
+            )
+            resumed = tmp_path / name if name == "parts" and number == 2 else None
+            train(config, resume=resumed)
+    whole, parts = (
+        pq.read_table(tmp_path / name / "trajectories" / "update_00002.parquet").to_pydict()
+        for name in ("whole", "parts")
+    )
+    assert whole == parts
+    assert len(set(whole["observation"])) == len(whole["observation"]) > 10
+
+
 def test_other_data_behind_the_same_path_is_refused(model, finished, monkeypatch):
     config = load_config(finished / "config.toml")
     monkeypatch.setattr(EnvSpec, "fingerprint", lambda self, path: "other")

@@ -1,6 +1,10 @@
 """A finished result is written over by one of the same settings alone, and whole or not at all."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -77,3 +81,14 @@ def test_a_link_stays_and_what_it_points_to_is_written(tmp_path):
     write_result(tmp_path / "link", RESULT)
     assert (tmp_path / "link").is_symlink()
     assert json.loads((tmp_path / "real.json").read_text()) == RESULT
+
+
+def test_what_killed_evaluations_left_is_swept(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / f".unfinished-{dead.pid}-1-result.json"
+    left.touch()
+    hours_ago = time.time() - 7200
+    os.utime(left, (hours_ago, hours_ago))
+    check_out(tmp_path / "result.json")
+    assert not left.exists()

@@ -2,18 +2,15 @@
 
 import dataclasses
 import json
-import multiprocessing
-import os
 import shutil
 import signal
-from multiprocessing import forkserver
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file, save_file
 from toy import Slayer, evaluate_toy, run_until_killed, toy_config
 
+from dying import forked
 from proxmo.config import PolicyConfig, load_config
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError, ProxmoError
@@ -26,12 +23,7 @@ from proxmo.training.reporter import Reporter
 @pytest.fixture(scope="module")
 def killed():
     """Trains in a process of its own until it kills itself: `killed(config, moment, update)`."""
-    processes = multiprocessing.get_context("forkserver")
-    # PyTorch is imported once, in the process that the others are forked from.
-    processes.set_forkserver_preload(["toy"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-        forkserver.ensure_running()
+    processes = forked()
 
     def run(config, moment, update):
         process = processes.Process(target=run_until_killed, args=(config, moment, update))

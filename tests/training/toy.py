@@ -11,7 +11,7 @@ from proxmo.cold_start.demonstrations import DemonstratedTurn as Turn
 from proxmo.cold_start.fit import fine_tune
 from proxmo.cold_start.lessons import lessons_of
 from proxmo.cold_start.tokenizer import train_tokenizer
-from proxmo.config import SftConfig, TrainConfig, parse_config
+from proxmo.config import RUN_FILE, SftConfig, TrainConfig, parse_config
 from proxmo.envs import registry
 from proxmo.envs.base import Task
 from proxmo.envs.spec import EnvSpec
@@ -163,3 +163,12 @@ def run_until_killed(config: TrainConfig, moment: str, update: int) -> None:
     torch.set_num_threads(1)
     register()
     train(config, evaluate=evaluate_toy, reporter=Slayer(moment, update))
+
+
+def begin_or_go_on(config: TrainConfig) -> None:
+    """What a user does with a run that died: resume it where there is one, else begin anew."""
+    torch.set_num_threads(1)
+    register()
+    out = Path(config.run.out or "")
+    run = out if (out / RUN_FILE).is_file() else None
+    train(config, resume=run, evaluate=evaluate_toy)

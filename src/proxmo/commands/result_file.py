@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proxmo.errors import InputError
-from proxmo.files import write_text
+from proxmo.files import sweep, write_text
 from proxmo.policies.journal import Journal
 
 _PLACES = {"data": "data_fingerprint", "examples": "examples_digest", "model": "weights"}
@@ -21,11 +21,13 @@ _PLACES = {"data": "data_fingerprint", "examples": "examples_digest", "model": "
 def check_out(out: Path) -> None:
     """Refuse a file that cannot be written, or that holds anything but a result.
 
-    An evaluation can take an hour: that it has nowhere to go is said before it begins.
+    An evaluation can take an hour: that it has nowhere to go is said before it begins. What
+    killed ones left beside it is swept.
     """
     if out.is_dir() or not out.absolute().parent.is_dir():
         raise InputError(f"--out {out} cannot be written: give a file in a folder that exists")
     _result(out)
+    sweep(out.absolute().parent)
 
 
 def check_same(out: Path, settings: Mapping[str, Any]) -> None:

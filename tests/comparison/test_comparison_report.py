@@ -233,7 +233,7 @@ def test_the_credit_view_shows_what_training_used(results):
     proxmo = next(view for view in views if view.variant == "proxmo").data
     for trajectory in proxmo["trajectories"]:
         for step in trajectory["steps"]:
-            advantage, episode, part, returns, baseline = step[5:]
+            advantage, episode, part, returns, baseline, _ = step[5:]
             assert part == pytest.approx(returns - baseline, abs=1e-4)
             assert advantage == pytest.approx(episode + part, abs=1e-4)
     assert all(
@@ -243,6 +243,22 @@ def test_the_credit_view_shows_what_training_used(results):
     gigpo = next(view for view in views if view.variant == "gigpo").data
     assert gigpo["states"][0][:2] == ["You are in the hall.", 3]
     assert gigpo["neighbours"][0] == [[0, 1.0]]
+
+
+def test_where_the_own_trajectory_is_left_out_the_credit_view_asks_for_each_anew(tmp_path):
+    text = FILE.replace("credit.alpha", "credit.leave_one_out").replace("[1.0, 4.0]", "[true]")
+    plan = make_comparison(tmp_path / "made", text)
+    views = group_views(Results(plan), updates=1, tasks=1)
+    view = next(view.data for view in views if view.data["left_out"])
+    for number, trajectory in enumerate(view["trajectories"]):
+        for step in trajectory["steps"]:
+            part, returns, baseline, origin = step[7:]
+            assert part == pytest.approx(returns - baseline, abs=1e-4)
+            behind = view["neighbours"][origin]
+            assert sum(share for _, share in behind) == pytest.approx(1, abs=1e-4)
+            # The room that this trajectory alone was in counts for nothing.
+            texts = [view["states"][state][0] for state, _ in behind]
+            assert f"You are in room {number}." not in texts
 
 
 def test_credit_that_is_worked_out_otherwise_is_told(broken):

@@ -13,6 +13,7 @@ WITH_STEP_LEVEL = [
     proxmo.ProxMO(temperature=0.3, gamma=0.8),
     proxmo.ProxMO(similarity="exact"),
     proxmo.ProxMOStep(),
+    proxmo.ProxMOStep(lam=0.5),
     proxmo.GiGPO(gamma=0.9),
     proxmo.GiGPO(similarity_threshold=0.6),
     proxmo.ReleasedProxMO(),

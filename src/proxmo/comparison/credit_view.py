@@ -71,7 +71,11 @@ def _views(
     steps = Steps(**{name: columns[name] for name in names})
     baselines = step_baselines(estimator, steps)
     verified = bool(np.allclose(estimator(steps).advantage, columns["advantage"], atol=1e-6))
-    weight = getattr(estimator, "step_weight", 1.0)
+    options = {
+        "omega": getattr(estimator, "step_weight", 1.0),
+        "lam": getattr(estimator, "lam", 1.0),
+        "left_out": getattr(estimator, "leave_one_out", False),
+    }
     return [
         GroupView(
             run.environment,
@@ -79,7 +83,7 @@ def _views(
             run.seed,
             update,
             task,
-            _group(columns, task, steps, baselines) | {"verified": verified, "omega": weight},
+            _group(columns, task, steps, baselines) | {"verified": verified} | options,
         )
         for task in tasks
         if task in columns["group"]
@@ -91,9 +95,9 @@ def _group(
 ) -> dict[str, Any]:
     """A group as plain data.
 
-    `states` lists the texts: [text, steps in it, mean return]; `neighbours` per state the states
-    behind its baseline: [[state, share], ...]; `trajectories` the steps: [state, action, response,
-    valid, reward, advantage, episode part, step part, return, baseline].
+    `states` lists the texts: [text, steps in it, mean return]; `neighbours` per distinct baseline
+    the states behind it: [[state, share], ...]; `trajectories` the steps: [state, action, response,
+    valid, reward, advantage, episode part, step part, return, baseline, neighbours' number].
     """
     rows = [row for row, group in enumerate(columns["group"]) if group == task]
     texts = list(dict.fromkeys(columns["observation"][row] for row in rows))
@@ -101,23 +105,39 @@ def _group(
     trajectories: dict[str, list[int]] = {}
     for row in rows:
         trajectories.setdefault(columns["trajectory"][row], []).append(row)
-    listed = [_trajectory(columns, own, number, baselines) for own in trajectories.values()]
-    first = {columns["observation"][row]: row for row in reversed(rows)}
+    asked = _asked(baselines, rows)
+    origins = {place: i for i, place in enumerate(asked)}
+    listed = [
+        _trajectory(columns, own, number, baselines, origins) for own in trajectories.values()
+    ]
     return {
         "type": columns["task_type"][rows[0]],
         "success": float(np.mean([t["success"] for t in listed])),
         "reward": float(np.mean([t["reward"] for t in listed])),
         "states": [_state(text, rows, columns, baselines) for text in texts],
         "neighbours": [
-            _neighbours(baselines, first[text], number, steps) if baselines else []
-            for text in texts
+            _neighbours(baselines, row, number, steps) if baselines else []
+            for row in asked.values()
         ],
         "trajectories": listed,
     }
 
 
+def _asked(baselines: StepBaselines | None, rows: Sequence[int]) -> dict[int, int]:
+    """Row of the group's weights -> the first step judged by it, in the order of the steps."""
+    asked: dict[int, int] = {}
+    if baselines is not None:
+        for row in rows:
+            asked.setdefault(int(baselines.places[row]), row)
+    return asked
+
+
 def _trajectory(
-    columns: Columns, rows: Sequence[int], number: dict[str, int], baselines: StepBaselines | None
+    columns: Columns,
+    rows: Sequence[int],
+    number: dict[str, int],
+    baselines: StepBaselines | None,
+    origins: dict[int, int],
 ) -> dict[str, Any]:
     return {
         "name": columns["trajectory"][rows[0]].rpartition("#")[2],
@@ -136,6 +156,7 @@ def _trajectory(
                 ),
                 _short(baselines.returns[row]) if baselines else None,
                 _short(baselines.baseline[row]) if baselines else None,
+                origins[int(baselines.places[row])] if baselines else None,
             ]
             for row in rows
         ],
@@ -146,7 +167,7 @@ def _state(
     text: str, rows: Sequence[int], columns: Columns, baselines: StepBaselines | None
 ) -> list[Any]:
     own = [row for row in rows if columns["observation"][row] == text]
-    mean = _short(baselines.returns[own].mean()) if baselines else None
+    mean = _short(baselines.compared[own].mean()) if baselines else None
     return [text, len(own), mean]
 
 

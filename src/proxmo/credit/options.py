@@ -36,6 +36,12 @@ def check_whole(name: str, value: int, low: int) -> None:
         raise InputError(f"{name} is {value!r}; it must be a whole number >= {low}")
 
 
+def check_flag(name: str, value: object) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name} is {value!r}; it must be True or False")
+
+
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
     """Refuse a name that is not among `choices`, listing what is."""
     if value not in choices:

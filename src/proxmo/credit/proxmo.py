@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -11,11 +13,18 @@ from proxmo.credit.diagnostics import baseline_diagnostics, modulation_diagnosti
 from proxmo.credit.episode import Normalize, episode_advantages
 from proxmo.credit.groups import group_mean
 from proxmo.credit.modulation import modulation_weights
-from proxmo.credit.options import check_choice, check_finite, check_range, check_whole
+from proxmo.credit.options import (
+    check_choice,
+    check_finite,
+    check_flag,
+    check_range,
+    check_whole,
+)
+from proxmo.credit.others import others_baselines, visits_of
 from proxmo.credit.released import ReleasedMode, ReleasedProxMO
 from proxmo.credit.result import Credit, combine
 from proxmo.credit.returns import charge_invalid, lambda_advantages, step_returns
-from proxmo.credit.similarity import Embedding, Similarity, SimilarityName, similarity_from
+from proxmo.credit.similarity import Embedding, Kernel, Similarity, SimilarityName, similarity_from
 from proxmo.credit.soft import soft_baselines
 from proxmo.credit.states import States, distinct_states
 from proxmo.credit.steps import Floats, Steps
@@ -73,6 +82,9 @@ class ProxMOStep:
 
         A_it = sum over k >= t of (gamma lam)^(k - t) (r_ik + gamma V(o_ik+1) - V(o_ik))
                - (c [invalid] - its mean over the same weights)
+
+    With `leave_one_out`, also ours, b and V of a step are over the other trajectories of its group,
+    and a group of one trajectory, which has no others, gets 0.
     """
 
     gamma: float = 0.95
@@ -90,6 +102,9 @@ class ProxMOStep:
     lam: float = 1.0
     """lambda in [0, 1]: 1 is the paper's, each return against its baseline; below, baselines are
     read as values, and what a step changed counts more than what came of it later."""
+    leave_one_out: bool = False
+    """Whether a step's baseline leaves out its own trajectory, which costs no bias where the policy
+    decides when to stop (ours); the paper's holds it, the step itself included."""
 
     def __post_init__(self) -> None:
         check_range("gamma", self.gamma, 0.0, 1.0)
@@ -98,6 +113,7 @@ class ProxMOStep:
         compile_tokens(self.token_pattern)
         check_whole("max_features", self.max_features, 1)
         check_range("lam", self.lam, 0.0, 1.0)
+        check_flag("leave_one_out", self.leave_one_out)
         _ = self.text_similarity
 
     @property
@@ -117,15 +133,25 @@ class ProxMOStep:
         """A^S (N,), and what to log of the baseline."""
         kernel = self.text_similarity(steps.texts, np.bincount(steps.text_ids))
         returns = step_returns(steps, self.gamma, self.invalid_action_penalty)
-        baselines, neighbours = soft_baselines(returns, states, kernel, self.temperature)
+        baselines_of = self._baselines_of(steps, states, kernel)
+        baselines, neighbours = baselines_of(returns)
         diagnostics = baseline_diagnostics(returns, baselines, neighbours)
         if self.lam == 1:  # the sum over later steps telescopes to this
             return returns - baselines, diagnostics
         charge = -charge_invalid(np.zeros(len(steps)), steps.valid, self.invalid_action_penalty)
-        usual, _ = soft_baselines(charge, states, kernel, self.temperature)
+        usual, _ = baselines_of(charge)
         # Baselines are of returns less charges: without them they are the states' values.
         advantages = lambda_advantages(steps, baselines + usual, self.gamma, self.lam)
         return advantages - (charge - usual), diagnostics
+
+    def _baselines_of(
+        self, steps: Steps, states: States, kernel: Kernel
+    ) -> Callable[[Floats], tuple[Floats, Floats]]:
+        """Per step, (N,): from what steps got, the baselines and how many steps they rest on."""
+        options = {"states": states, "kernel": kernel, "temperature": self.temperature}
+        if self.leave_one_out:
+            return partial(others_baselines, visits=visits_of(steps, states), **options)
+        return partial(soft_baselines, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +187,9 @@ class ProxMO:
     lam: float = 1.0
     """lambda in [0, 1]: 1 is the paper's, each return against its baseline; below, baselines are
     read as values, and what a step changed counts more than what came of it later."""
+    leave_one_out: bool = False
+    """Whether a step's baseline leaves out its own trajectory, which costs no bias where the policy
+    decides when to stop (ours); the paper's holds it, the step itself included."""
 
     def __post_init__(self) -> None:
         check_finite("step_weight", self.step_weight, 0.0)
@@ -188,6 +217,7 @@ class ProxMO:
             token_pattern=self.token_pattern,
             max_features=self.max_features,
             lam=self.lam,
+            leave_one_out=self.leave_one_out,
         )
 
     def __call__(self, steps: Steps) -> Credit:

@@ -106,7 +106,9 @@
       line("step part", signed(s[7]),
         (s[8] === null ? "none" : "return \u2212 baseline") + (group.omega === 1 ? "" : `, times ${group.omega}`)));
     if (s[8] !== null) body.append(
-      line("return", plain(s[8]), "discounted, from here on"),
+      line("return", plain(s[8]), group.lam < 1
+        ? `of lambda ${group.lam}: rewards from here on, the later the more by the values of the states`
+        : "discounted, from here on"),
       line("baseline", plain(s[9]), "weighted mean return of the states below"));
     const table = make("table", "sum", body);
     detail.replaceChildren(
@@ -125,11 +127,13 @@
   }
 
   function origin(s) {
-    const behind = group.neighbours[s[0]];
-    if (!behind.length) return [make("p", "soft", "This method has no step-level baseline.")];
+    if (s[10] === null) return [make("p", "soft", "This method has no step-level baseline.")];
+    const behind = group.neighbours[s[10]];
+    if (!behind.length) return [make("p", "soft", "Its group has no other trajectory to compare with.")];
     const rest = 1 - behind.reduce((sum, [, share]) => sum + share, 0);
     return [make("h4", "", "Where the baseline comes from"),
-      make("p", "soft", "States of the group by their share; click one to read it whole and to mark its steps."),
+      make("p", "soft", "States of the group by their share; click one to read it whole and to mark its steps." +
+        (group.left_out ? " Steps of this trajectory are left out of the shares, not of the means shown." : "")),
       ...behind.map(([state, share]) => {
         const [text, count, mean] = group.states[state];
         const bar = make("span", "bar");

@@ -50,6 +50,7 @@ SIZES: dict[tuple[int, int], Target | None] = {
 METHODS: dict[str, Callable[[proxmo.Steps], object]] = {
     **{name: proxmo.make(name) for name in proxmo.CREDIT},
     "proxmo lam=0": proxmo.ProxMO(lam=0.0),
+    "proxmo leave_one_out": proxmo.ProxMO(leave_one_out=True),
     "bellman tfidf": proxmo.Bellman(similarity="tfidf"),
 }
 

@@ -27,8 +27,10 @@ class TurnIndex:
 
         A_it = A_i^E + omega A_it^S,    A_it^S = G_it - mean over j of G_jt
 
-    Biased where the policy decides when to stop: trajectories that have ended are missing from the
-    mean of a turn, so that going on is judged by those that went on. Kept because it is asked for.
+    A turn's mean is over the trajectories that have not ended: those that went on. It leaves out
+    what a step's own action did, since who is still there was decided before; the sum of rewards
+    each against its turn's mean, as MT-GRPO has it, subtracts more means the longer a trajectory
+    goes on, and is biased where the policy decides when to stop (`benchmarks/turn_index_bias.py`).
     """
 
     gamma: float = 0.95

@@ -103,8 +103,8 @@ class ProxMOStep:
     """lambda in [0, 1]: 1 is the paper's, each return against its baseline; below, baselines are
     read as values, and what a step changed counts more than what came of it later."""
     leave_one_out: bool = False
-    """Whether a step's baseline leaves out its own trajectory, which costs no bias where the policy
-    decides when to stop (ours); the paper's holds it, the step itself included."""
+    """Whether a step's baseline leaves out its own trajectory (ours), so that it does not depend on
+    the action that it judges; the paper's holds all steps of the group, this one included."""
 
     def __post_init__(self) -> None:
         check_range("gamma", self.gamma, 0.0, 1.0)
@@ -188,8 +188,8 @@ class ProxMO:
     """lambda in [0, 1]: 1 is the paper's, each return against its baseline; below, baselines are
     read as values, and what a step changed counts more than what came of it later."""
     leave_one_out: bool = False
-    """Whether a step's baseline leaves out its own trajectory, which costs no bias where the policy
-    decides when to stop (ours); the paper's holds it, the step itself included."""
+    """Whether a step's baseline leaves out its own trajectory (ours), so that it does not depend on
+    the action that it judges; the paper's holds all steps of the group, this one included."""
 
     def __post_init__(self) -> None:
         check_finite("step_weight", self.step_weight, 0.0)

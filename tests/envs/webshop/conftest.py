@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from shop import Files
+from shop import Files, goal_of
 
-from proxmo.envs.webshop import Catalog
+from proxmo.envs.webshop import Catalog, WebShopEnv
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "webshop"
 
@@ -38,3 +38,10 @@ def official(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Catalog:
         shared / "items_ins_v2_1000.json.gz",
         cache=tmp_path_factory.mktemp("official"),
     )
+
+
+@pytest.fixture
+def env(catalog: Catalog) -> WebShopEnv:
+    env = WebShopEnv(catalog)
+    env.reset(options={"goal": goal_of(catalog, "B000000001", color="navy blue", size="small")})
+    return env

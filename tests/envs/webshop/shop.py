@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from proxmo.envs.webshop import Catalog
+from proxmo.envs.webshop import Catalog, WebShopEnv
 
 
 def product(asin: str, name: str, **changes: Any) -> dict[str, Any]:
@@ -113,3 +113,16 @@ class Files:
             cache=self.folder / "cache",
             **more,
         )
+
+
+def goal_of(catalog: Catalog, asin: str, **wanted: str) -> int:
+    return next(
+        g.index for g in catalog.goals if g.asin == asin and (not wanted or g.options == wanted)
+    )
+
+
+def play(env: WebShopEnv, *actions: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+    assert actions
+    for action in actions[:-1]:
+        env.step(action)
+    return env.step(actions[-1])

@@ -8,12 +8,14 @@ import os
 import pickle
 import random
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from shop import GOAL, HUMAN, INSTRUCTIONS, PRODUCTS, Files, options, product
 
+from proxmo.envs import fingerprint
 from proxmo.envs.webshop import Catalog
 from proxmo.envs.webshop.catalog import tagger
 from proxmo.envs.webshop.catalog.nouns import TitleNouns
@@ -147,6 +149,29 @@ def test_a_byte_flipped_in_a_built_catalog_is_found_wherever_it_is(files: Files)
             with pytest.raises(InputError, match=f"damaged: {path.name} is not as it was written"):
                 Catalog(copied)
             shutil.rmtree(copied)
+
+
+def test_a_catalog_that_was_opened_before_is_refused_once_a_file_of_it_changes(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PROXMO_CACHE", str(files.folder / "digests"))
+    monkeypatch.setattr(fingerprint, "_SETTLED", 0)
+    built = files.load().folder
+    Catalog(built)  # its digests are remembered from here on
+    for path in sorted(built.glob("*.[nb]*")):
+        whole, before = path.read_bytes(), path.stat()
+        flipped = bytearray(whole)
+        flipped[len(whole) // 2] ^= 1
+        for content in (flipped, whole):
+            time.sleep(0.02)  # the clock of a file system goes on by milliseconds
+            with path.open("r+b") as stream:
+                stream.write(content)
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+            if content is whole:
+                Catalog(built)
+                continue
+            with pytest.raises(InputError, match=f"damaged: {path.name} is not as it was written"):
+                Catalog(built)
 
 
 @pytest.mark.parametrize("meta", ["[]", "3", "{}", "[" * 100_000, '{"format": 3, "digests": []}'])

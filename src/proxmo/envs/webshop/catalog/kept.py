@@ -41,7 +41,7 @@ def is_built(folder: Path) -> bool:
 
 def write_meta(folder: Path, source: str, products: int) -> None:
     """Write what the folder was made from, and a digest of every file in it."""
-    digests = {path.name: fingerprint.of_file(path) for path in sorted(folder.iterdir())}
+    digests = fingerprint.of_each({path.name: path for path in sorted(folder.iterdir())})
     meta = {"format": FORMAT, "source": source, "products": products, "digests": digests}
     (folder / _META).write_text(json.dumps(meta), encoding="utf-8")
 
@@ -64,13 +64,14 @@ def read_meta(folder: Path) -> dict[str, Any]:
             f"{folder} holds no built catalog that can be read; make one with Catalog.load (a "
             "damaged one is built again once its folder is deleted)"
         )
+    files = {name: folder / name for name in meta["digests"]}
+    there = {name: path for name, path in files.items() if path.is_file()}
+    found = fingerprint.of_each(there)
     for name, digest in meta["digests"].items():
-        path = folder / name
-        found = fingerprint.of_file(path) if path.is_file() else None
-        if found != digest:
+        if found.get(name) != digest:
             raise InputError(
                 f"the catalog in {folder} is damaged: {name} is "
-                + ("gone" if found is None else "not as it was written")
+                + ("not as it was written" if name in there else "gone")
                 + "; delete the folder, and it is built again"
             )
     return meta

@@ -233,6 +233,21 @@ def test_a_catalog_is_built_once_until_a_file_changes(files: Files):
     assert len(files.load([*PRODUCTS, product("B000000007", "Cup")]).products) == 7
 
 
+def test_a_catalog_is_of_its_files_contents_whatever_their_time_and_place(files: Files):
+    first = files.load()
+    items = files.folder / "items.json"
+    before = items.stat()
+    items.write_text(json.dumps(PRODUCTS).replace("Red Stoneware Mug", "Red Stoneware Cup"))
+    os.utime(items, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert items.stat().st_size == before.st_size
+    paths = items, files.folder / "instructions.json"
+    changed = Catalog.load(*paths, cache=files.folder / "cache")
+    assert changed.products[0].title == "Red Stoneware Cup"
+    assert first.products[0].title == "Red Stoneware Mug"
+    moved = [path.rename(files.folder / "cache" / path.name) for path in paths]
+    assert Catalog.load(*moved, cache=files.folder / "cache") is changed
+
+
 def test_of_two_processes_that_build_the_same_the_first_is_kept(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ):

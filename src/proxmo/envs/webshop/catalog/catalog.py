@@ -16,6 +16,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from proxmo.envs import fingerprint
 from proxmo.envs.webshop.catalog import kept
 from proxmo.envs.webshop.catalog.build import OnProgress, Pair, build
 from proxmo.envs.webshop.catalog.goals import Goals
@@ -112,7 +113,7 @@ class Catalog:
         With `human_instructions` the goals are those that people wrote, else the synthetic
         ones. `num_products` takes the first so many products. `seed` draws sale prices and
         price caps; a file of recorded `goals` has its own. What is built is kept in `cache`
-        (default: `webshop` in `$PROXMO_CACHE`) until a file changes.
+        (default: `webshop` in `$PROXMO_CACHE`) for files of these names and contents.
         """
         if num_products is not None and (not isinstance(num_products, int) or num_products < 1):
             raise InputError(f"num_products must be a whole number >= 1, got {num_products!r}")
@@ -120,7 +121,8 @@ class Catalog:
             None if path is None else Path(path).expanduser()
             for path in (items, instructions, human_instructions, goals)
         ]
-        key = [[str(p.resolve()), *kept.stamp(p)] if p else None for p in paths]
+        digests = fingerprint.of_each({str(path): path for path in paths if path})
+        key = [[path.name, digests[str(path)]] if path else None for path in paths]
         items_path, instructions_path, human_path, goals_path = paths
         assert items_path is not None
         assert instructions_path is not None

@@ -25,15 +25,6 @@ def place(cache: str | Path | None, key: list[Any]) -> Path:
     return cache_folder() / "webshop" / name
 
 
-def stamp(path: Path) -> tuple[int, int]:
-    """What changes when a file does: its size and the time it was written."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    return status.st_size, status.st_mtime_ns
-
-
 def is_built(folder: Path) -> bool:
     """Whether a catalog was finished there."""
     return (folder / _META).is_file()

@@ -46,6 +46,19 @@ class TextEnv(Protocol):
         ...
 
 
+@runtime_checkable
+class ForkableEnv(TextEnv, Protocol):
+    """An environment that can be copied in the middle of an episode.
+
+    Whoever looks ahead from a state, as `proxmo audit` does, copies such an environment, and plays
+    others anew up to there.
+    """
+
+    def fork(self) -> TextEnv:
+        """An environment in the state of this one; neither changes when the other is stepped."""
+        ...
+
+
 class Expert(Protocol):
     """A scripted player that sees what an agent sees, but for noise."""
 

@@ -6,6 +6,7 @@ Whatever an environment does wrong ends its own episode, which then says nothing
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -147,6 +148,27 @@ class LiveEpisode:
     def run_out(self) -> None:
         """End the episode because the policy has no room for another turn."""
         self.ended = self.truncated = True
+
+    @property
+    def forkable(self) -> bool:
+        """Whether its environment can be copied as it stands."""
+        return hasattr(self._env, "fork")
+
+    def fork(self, member: int) -> LiveEpisode:
+        """A copy that goes on from here on its own, as another `member`; see `forkable`."""
+        other = copy.copy(self)
+        other.member = member
+        other.steps = list(self.steps)
+        here = isinstance(self._calls, CallsHere)
+        other._calls = CallsHere() if here else CallsAside(self._timeout)
+        with other.guarded():
+            other._env = self._env.fork()
+        return other
+
+    def repeat(self, step: Step) -> None:
+        """Take a recorded turn once more, which stays on record as it was."""
+        self.act(step.prompt, Response(step.response), step.action, well_formed=step.valid)
+        self.steps[-1] = step
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

@@ -105,12 +105,25 @@ def _play(
     episodes: Sequence[LiveEpisode],
     on_progress: Callable[[RolloutProgress], None] | None,
 ) -> None:
-    """All episodes from start to end, a turn of every live one at a time."""
-    began, tokens = time.perf_counter(), 0
+    """All episodes from start to end."""
     for episode in episodes:
         episode.begin_start()
     for episode in episodes:
         episode.started()
+    play_on(policy, dialogue, episodes, on_progress)
+
+
+def play_on(
+    policy: Policy,
+    dialogue: Dialogue,
+    episodes: Sequence[LiveEpisode],
+    on_progress: Callable[[RolloutProgress], None] | None = None,
+) -> None:
+    """Episodes that stand anywhere to their ends, a turn of every live one at a time.
+
+    `dialogue` is the policy's side of them: row i is that of `episodes[i]`.
+    """
+    began, tokens = time.perf_counter(), 0
     while prompts := _prompts(policy, episodes):
         texts = [prompt.text for prompt in prompts.values()]
         responses = dialogue.respond(list(prompts), texts)

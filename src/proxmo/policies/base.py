@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from proxmo.prompts import Prompter
-from proxmo.types import Context
+from proxmo.types import Context, Step
 
 Stop = Literal["end", "length", "full"]
 """Why a response ended where it did."""
@@ -78,6 +78,25 @@ class Policy(Protocol):
         self, rngs: Sequence[np.random.Generator], *, temperature: float, greedy: bool
     ) -> Dialogue:
         """Begin `len(rngs)` episodes; each samples from its own generator only."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Policy, Protocol):
+    """A policy that can go on from turns that it took before, as often as one likes."""
+
+    def resume(
+        self,
+        pasts: Sequence[Sequence[Step]],
+        rngs: Sequence[np.random.Generator],
+        *,
+        temperature: float,
+        greedy: bool,
+    ) -> Dialogue:
+        """Episodes that stand behind `pasts[i]`, as if this policy had just played them.
+
+        Steps are recorded ones, with their tokens. Each episode samples from its own generator.
+        """
         ...
 
 

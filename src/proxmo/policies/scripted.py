@@ -8,7 +8,7 @@ import numpy as np
 
 from proxmo.policies.base import Response
 from proxmo.prompts import Prompter
-from proxmo.types import Context
+from proxmo.types import Context, Step
 
 
 class ScriptedPolicy:
@@ -29,13 +29,24 @@ class ScriptedPolicy:
         self, rngs: Sequence[np.random.Generator], *, temperature: float, greedy: bool
     ) -> _ScriptedDialogue:
         """Begin `len(rngs)` episodes; sampling settings do not apply to a script."""
-        return _ScriptedDialogue(self.act, len(rngs))
+        return _ScriptedDialogue(self.act, [0] * len(rngs))
+
+    def resume(
+        self,
+        pasts: Sequence[Sequence[Step]],
+        rngs: Sequence[np.random.Generator],
+        *,
+        temperature: float,
+        greedy: bool,
+    ) -> _ScriptedDialogue:
+        """Episodes that stand behind `pasts[i]`."""
+        return _ScriptedDialogue(self.act, list(map(len, pasts)))
 
 
 class _ScriptedDialogue:
-    def __init__(self, act: Callable[[int, int, str], str], count: int) -> None:
+    def __init__(self, act: Callable[[int, int, str], str], turns: list[int]) -> None:
         self._act = act
-        self._turns = [0] * count
+        self._turns = turns
 
     def respond(self, rows: Sequence[int], prompts: Sequence[str]) -> list[Response]:
         responses = []

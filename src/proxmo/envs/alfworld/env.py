@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import string
 from collections.abc import Sequence
 from typing import Any
@@ -78,6 +79,12 @@ class AlfworldEnv(gymnasium.Env[str, str]):
         reward = self.success_reward if won else 0.0
         info = self._info(answer is not None)
         return NOTHING if answer is None else answer, reward, won, truncated, info
+
+    def fork(self) -> AlfworldEnv:
+        """A copy that goes on from here on its own; both share the game."""
+        other = copy.copy(self)
+        other._episode = None if self._episode is None else self._episode.fork()
+        return other
 
     def __getstate__(self) -> dict[str, Any]:
         # The compiled game stays behind: a copy compiles its own and goes on from the state.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import string
 from typing import Any, get_args
 
@@ -110,6 +111,14 @@ class WebShopEnv(gymnasium.Env[str, str]):
         reward = self.success_reward * worth
         observation = session.observation(self.observation_mode)
         return observation, reward, session.over, truncated, info
+
+    def fork(self) -> WebShopEnv:
+        """A copy that goes on from here on its own; both share the catalog."""
+        other = copy.copy(self)
+        if self._session is not None:
+            other.np_random = copy.deepcopy(self.np_random)
+            other._session = self._session.fork(other.np_random)
+        return other
 
     def _info(self, session: ShopSession, valid: bool) -> Info:
         score, parts = session.result or (0.0, {})

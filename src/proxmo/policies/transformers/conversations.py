@@ -12,6 +12,7 @@ from proxmo.policies.cache import SlotCache
 from proxmo.policies.sampling import decode
 from proxmo.policies.transformers.dialogue import PlayedEpisodes, Speaker, alike
 from proxmo.tokens import Tokens
+from proxmo.types import Step
 
 
 class Conversations(PlayedEpisodes):
@@ -35,6 +36,37 @@ class Conversations(PlayedEpisodes):
         )
         self._dialogues = [Tokens()] * len(rngs)
         """Each episode's tokens so far, read and said; the last one is not in the cache yet."""
+
+    @torch.inference_mode()
+    def recall(self, pasts: Sequence[Sequence[Step]]) -> None:
+        """Let each row stand behind the turns of `pasts[row]`; to be called before any other.
+
+        Rows that are beginnings of one dialogue share its reading: it goes through the model once.
+        """
+        said = [_dialogue(past) for past in pasts]
+        whole, cover = _covers(said)
+        if not whole:
+            return
+        policy = self._policy
+        cache = SlotCache(
+            len(whole), policy.model.config.get_text_config().num_hidden_layers, policy.device
+        )
+        ids, counts = _padded(whole, policy.device)
+        positions, mask = cache.place(torch.arange(len(whole), device=policy.device), ids.shape[1])
+        with policy.precision():
+            policy.model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        cache.advance(counts)
+        cache.select(torch.tensor(cover, device=policy.device))
+        held = [max(len(tokens) - 1, 0) for tokens in said]
+        cache.lengths = torch.tensor(held, device=policy.device)
+        self._cache, self._dialogues = cache, said
 
     def respond(self, rows: Sequence[int], prompts: Sequence[str]) -> list[Response]:
         """Answer `prompts[i]` in episode `rows[i]`."""
@@ -132,6 +164,28 @@ class Conversations(PlayedEpisodes):
             self._response(prompt, own, remembered=len(so_far))
             for prompt, own, so_far in zip(prompts, said, before, strict=True)
         ]
+
+
+def _dialogue(past: Sequence[Step]) -> Tokens:
+    """All tokens of recorded turns, read and said."""
+    if not past:
+        return Tokens()
+    return Tokens(past[-1].prompt_ids).then(past[-1].response_ids)
+
+
+def _covers(said: Sequence[Tokens]) -> tuple[list[tuple[int, ...]], list[int]]:
+    """The dialogues that are not the beginning of another, and for each which one it begins."""
+    tokens = [tuple(dialogue) for dialogue in said]
+    whole: list[tuple[int, ...]] = []
+    place: dict[tuple[int, ...], int] = {}
+    # Backwards in order, a beginning comes right behind what it begins.
+    for dialogue in sorted(set(tokens), reverse=True):
+        if not whole or whole[-1][: len(dialogue)] != dialogue:
+            whole.append(dialogue)
+        place[dialogue] = len(whole) - 1
+    if whole == [()]:
+        return [], []
+    return whole, [place[dialogue] for dialogue in tokens]
 
 
 def _padded(

@@ -22,7 +22,7 @@ from proxmo.policies.transformers.conversations import Conversations
 from proxmo.policies.transformers.settings import PromptSettings, write_prompt_settings
 from proxmo.policies.transformers.windows import Windows
 from proxmo.prompts import Codec, Prompter
-from proxmo.types import Context
+from proxmo.types import Context, Step
 
 
 class TransformersPolicy:
@@ -116,6 +116,21 @@ class TransformersPolicy:
         """Begin `len(rngs)` episodes; each samples from its own generator only."""
         kind = Conversations if self.context == "conversation" else Windows
         return kind(self, rngs, temperature=temperature, greedy=greedy)
+
+    def resume(
+        self,
+        pasts: Sequence[Sequence[Step]],
+        rngs: Sequence[np.random.Generator],
+        *,
+        temperature: float,
+        greedy: bool,
+    ) -> Dialogue:
+        """Episodes that stand behind `pasts[i]`, turns that this policy took."""
+        if self.context == "window":
+            return Windows(self, rngs, temperature=temperature, greedy=greedy)
+        conversations = Conversations(self, rngs, temperature=temperature, greedy=greedy)
+        conversations.recall(pasts)
+        return conversations
 
     def save(self, folder: Path) -> None:
         """Write the whole model, tokenizer and prompt settings in Hugging Face format.

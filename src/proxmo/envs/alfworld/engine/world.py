@@ -101,6 +101,17 @@ class GameEpisode:
         episode._update()
         return episode
 
+    def fork(self) -> GameEpisode:
+        """A copy that goes on from here on its own."""
+        episode = GameEpisode.__new__(GameEpisode)
+        episode.world, episode.won = self.world, self.won
+        episode._slots = self._slots.copy()
+        for k in self.world.rules.layout.fluent:
+            episode._slots[k] = self._slots[k].copy()
+        # Made anew after every change, and never changed themselves.
+        episode._operations, episode.commands = self._operations, self.commands
+        return episode
+
     def _update(self) -> None:
         self._operations = self.world.rules.applicable(self._slots)
         self.commands = sorted(self._operations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 
@@ -88,6 +89,14 @@ class ShopSession:
         if _REPLACED not in name:
             return None
         return next((each for each in self._clickables if clean(each) == name), None)
+
+    def fork(self, rng: np.random.Generator) -> ShopSession:
+        """A copy that goes on from here on its own, drawing from `rng`; both share the catalog."""
+        other = copy.copy(self)
+        other._rng = rng
+        other._options, other._visited = dict(self._options), set(self._visited)
+        other._rendered = dict(self._rendered)
+        return other
 
     def _show(self, page: Page, address: str) -> None:
         self._page, self._address = page, address

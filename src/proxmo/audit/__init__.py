@@ -1,7 +1,7 @@
 """Credit against the truth: what each step was really worth, and which method says so.
 
-`audit_tasks` plays on from the steps of sampled episodes (`look_ahead`), which says what each of
-them was worth; `judge` compares what credit methods say with that.
+`audit_task` samples episodes of a task and plays on from their steps, which says what each of them
+was worth (`truth_of`); `judge` compares what credit methods say with that.
 """
 
 from proxmo.audit.judge import Findings, judge

@@ -89,8 +89,8 @@ def judge(
     """Compare what each of `estimators` says of the records' audited steps with the truth.
 
     All read the same batch: the sampled episodes of all tasks together, as in an update. With
-    `noise`, shares in [0, 1], the same batch once more per share, with sentences on observations as
-    under `--env.noise`; the truth stays, as the policy did not see them. `gamma` discounts the truth.
+    `noise`, shares in [0, 1], the same batch once more per share, with sentences on observations
+    as under `--env.noise`; the truth stays, as the policy did not see them. `gamma` discounts it.
     `draws` groups a side are drawn anew around every step, to tell bias and noise apart.
 
     Raises:
@@ -141,7 +141,9 @@ def _judgement(
     both = Resampled(
         (crossed[0].value + crossed[1].value) / 2, (crossed[0].draws + crossed[1].draws) / 2
     )
-    single = [bootstrap.correlation(one, other) for one, other in zip(again[0], again[1], strict=True)]
+    single = [
+        bootstrap.correlation(one, other) for one, other in zip(again[0], again[1], strict=True)
+    ]
     return Judgement(
         method=name,
         noise=noise,
@@ -170,7 +172,9 @@ class _Bench:
         self._names = _names(records)
         self._anew = anew
         self._columns, first = _sampled(records)
-        where = zip(truth.task.tolist(), truth.trajectory.tolist(), truth.step.tolist(), strict=True)
+        where = zip(
+            truth.task.tolist(), truth.trajectory.tolist(), truth.step.tolist(), strict=True
+        )
         self.places = np.array([first[task, trajectory] + step for task, trajectory, step in where])
         """(S,) Row of each audited step among the sampled ones."""
 
@@ -181,9 +185,7 @@ class _Bench:
     def redrawn(self, noise: float) -> Steps:
         """The groups that were drawn anew."""
         anew = self._anew
-        return self._steps(
-            noise, anew.rows, anew.group, anew.trajectory, anew.step, anew.success
-        )
+        return self._steps(noise, anew.rows, anew.group, anew.trajectory, anew.step, anew.success)
 
     def _steps(self, noise, rows, group, trajectory, step, success) -> Steps:
         texts = np.array(self._texts(noise), dtype=object)

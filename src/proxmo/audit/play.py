@@ -12,6 +12,7 @@ import numpy as np
 from proxmo.audit.record import Recorder, TaskRecord
 from proxmo.credit.options import check_finite, check_range, check_whole
 from proxmo.envs.base import Task
+from proxmo.envs.noise import check_noise
 from proxmo.episodes.episode import LiveEpisode
 from proxmo.episodes.play import play_on, rollout, task_seed
 from proxmo.errors import InputError, ProxmoError
@@ -39,6 +40,8 @@ class AuditSettings:
     """Seed of sampling."""
     temperature: float = 1.0
     """Sampling temperature, > 0: that of training, as what is judged is the policy that samples."""
+    noise: float = 0.0
+    """Share of the observations that have noise, in [0, 1], for the policy, too."""
     timeout: float | None = None
     """Seconds that a call to the environment may take; none: it is waited for."""
 
@@ -48,6 +51,7 @@ class AuditSettings:
         check_whole("continuations", self.continuations, 2)
         check_range("temperature", self.temperature, 0.0, above=True)
         check_finite("temperature", self.temperature, 0.0)
+        check_noise(self.noise)
         if self.trajectories > self.group_size:
             raise InputError(
                 f"trajectories is {self.trajectories}, and a group has {self.group_size}; audit "
@@ -93,6 +97,7 @@ def audit_task(
         group_size=settings.group_size,
         seed=settings.seed,
         temperature=settings.temperature,
+        noise=settings.noise,
         timeout=settings.timeout,
     )
     recorder = Recorder()
@@ -104,7 +109,7 @@ def audit_task(
     audited = sound[: settings.trajectories] if len(sound) > 1 else []
     for number in audited:
         for rows in _batches(sampled[number], settings.continuations):
-            live = _branches(sampled[number], task, make_env, settings, rows)
+            live = _branches(sampled[number], number, task, make_env, settings, rows)
             turns += _play_on(policy, task, number, live, rows, settings)
             for episode, (since, k) in zip(live, rows, strict=True):
                 recorder.add(episode.record(policy.context), number, since, k)
@@ -132,6 +137,7 @@ def _batches(trajectory: Trajectory, count: int) -> Iterator[list[Branch]]:
 
 def _branches(
     trajectory: Trajectory,
+    member: int,
     task: Task,
     make_env: Callable[[], Any],
     settings: AuditSettings,
@@ -142,23 +148,28 @@ def _branches(
     started: list[LiveEpisode] = []
 
     def replayed(since: int) -> LiveEpisode:
-        episode = LiveEpisode(task, 0, seed, make_env, timeout=settings.timeout)
+        episode = LiveEpisode(
+            task, member, seed, make_env, timeout=settings.timeout, noise=settings.noise
+        )
         started.append(episode)
         episode.start()
         _go_on(episode, trajectory, since)
         return episode
 
-    def copied(base: LiveEpisode, since: int, k: int) -> LiveEpisode:
+    def copied(base: LiveEpisode, since: int) -> LiveEpisode:
         _go_on(base, trajectory, since)
-        started.append(base.fork(k))
+        started.append(base.fork())
         return started[-1]
 
     try:
         base = replayed(rows[0][0])
-        if not base.forkable:
-            return [base, *(replayed(since) for since, _ in rows[1:])]
-        live = [copied(base, since, k) for since, k in rows]
-        base.close()
+        if base.forkable:
+            live = [copied(base, since) for since, _ in rows]
+            base.close()
+        else:
+            live = [base, *(replayed(since) for since, _ in rows[1:])]
+        for episode, branch in zip(live, rows, strict=True):
+            episode.part(*branch)
         return live
     except BaseException:
         for episode in started:

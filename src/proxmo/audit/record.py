@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,9 @@ def read_record(file: Path) -> TaskRecord:
             valid=table["valid"].to_numpy().astype(bool),
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{file} is damaged ({error}); delete it, and it is played again") from None
+        raise InputError(
+            f"{file} is damaged ({error}); delete it, and it is played again"
+        ) from None
 
 
 def _numbered(runs: Sequence[Run]) -> Ints:
@@ -192,7 +195,7 @@ def _runs(table: pa.Table) -> Iterable[Run]:
     keys = np.stack([columns[name] for name in names[:3]], axis=1)
     changed = np.any(keys[1:] != keys[:-1], axis=1) | (step[1:] <= step[:-1])
     bounds = [0, *(np.flatnonzero(changed) + 1).tolist(), len(step)]
-    for first, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, end in pairwise(bounds):
         if end > first:
             told = {name: columns[name][first].item() for name in names}
             yield Run(first=first, end=end, **told)

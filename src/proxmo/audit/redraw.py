@@ -92,7 +92,9 @@ class _Table:
                 if run.since == 0:
                     self._fresh[half_of(run)].append(run)
 
-    def own(self, trajectory: int, step: int, side: int, rng: np.random.Generator) -> tuple[Run, ...]:
+    def own(
+        self, trajectory: int, step: int, side: int, rng: np.random.Generator
+    ) -> tuple[Run, ...]:
         """The episode up to the step, and a continuation from the next one, where there is one."""
         run = self._sampled[trajectory]
         if run.first + step == run.end - 1:

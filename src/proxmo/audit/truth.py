@@ -11,7 +11,7 @@ the episode's own steps, which the methods have seen. Rewards alone count, no ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,10 +85,11 @@ def truth_of(records: Sequence[TaskRecord], gamma: float = 0.95) -> Truth:
                 rows.append((number, trajectory, step, before, reward, after))
     before, after = [row[3] for row in rows], [row[5] for row in rows]
     paid = np.array([row[4] for row in rows])
-    halves = [
-        paid + gamma * _column(a.halves[half] for a in after) - _column(b.halves[half] for b in before)
-        for half in (0, 1)
-    ]
+
+    def half(number: int) -> Floats:
+        later = _column(value.halves[number] for value in after)
+        return paid + gamma * later - _column(value.halves[number] for value in before)
+
     value = _column(b.mean for b in before)
     variance = gamma**2 * _column(a.variance for a in after) + _column(b.variance for b in before)
     return Truth(
@@ -98,7 +99,7 @@ def truth_of(records: Sequence[TaskRecord], gamma: float = 0.95) -> Truth:
         value=value,
         advantage=paid + gamma * _column(a.mean for a in after) - value,
         error=np.sqrt(variance),
-        halves=np.stack(halves),
+        halves=np.stack([half(0), half(1)]),
         continuations=_numbers(b.count for b in before),
         left_out=left_out,
     )
@@ -125,9 +126,9 @@ def _values(record: TaskRecord, trajectory: int, gamma: float) -> dict[int, _Val
     return values
 
 
-def _column(values) -> Floats:
+def _column(values: Iterable[float]) -> Floats:
     return np.fromiter(values, np.float64)
 
 
-def _numbers(values) -> Ints:
+def _numbers(values: Iterable[int]) -> Ints:
     return np.fromiter(values, np.intp)

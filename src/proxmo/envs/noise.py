@@ -92,6 +92,12 @@ class NoisyEnv:
         """Free what the environment holds."""
         self.env.close()
 
+    def fork(self) -> NoisyEnv:
+        """A copy that goes on from here on its own, where the environment can be copied."""
+        other = NoisyEnv(self.env.fork(), self.amount, self.key)
+        other._step = self._step
+        return other
+
     def _disturbed(self, observation: Any) -> Any:
         if not isinstance(observation, str):  # whoever plays says what is wrong with it
             return observation

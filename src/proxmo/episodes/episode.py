@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from proxmo.envs.base import Task
-from proxmo.envs.noise import with_noise
+from proxmo.envs.noise import NoisyEnv, with_noise
 from proxmo.episodes.calls import Calls, CallsAside, CallsHere
 from proxmo.policies.base import Response
 from proxmo.text import clean
@@ -152,18 +152,23 @@ class LiveEpisode:
     @property
     def forkable(self) -> bool:
         """Whether its environment can be copied as it stands."""
-        return hasattr(self._env, "fork")
+        env = self._env.env if isinstance(self._env, NoisyEnv) else self._env
+        return hasattr(env, "fork")
 
-    def fork(self, member: int) -> LiveEpisode:
-        """A copy that goes on from here on its own, as another `member`; see `forkable`."""
+    def fork(self) -> LiveEpisode:
+        """A copy that goes on from here on its own; see `forkable`."""
         other = copy.copy(self)
-        other.member = member
         other.steps = list(self.steps)
         here = isinstance(self._calls, CallsHere)
         other._calls = CallsHere() if here else CallsAside(self._timeout)
         with other.guarded():
             other._env = self._env.fork()
         return other
+
+    def part(self, *name: str | int) -> None:
+        """Have noise of its own from here on, other than that of episodes of another `name`."""
+        if isinstance(self._env, NoisyEnv):
+            self._env.key = (*self._env.key, *name)
 
     def repeat(self, step: Step) -> None:
         """Take a recorded turn once more, which stays on record as it was."""

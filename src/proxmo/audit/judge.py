@@ -18,6 +18,9 @@ from proxmo.credit.steps import Floats
 from proxmo.envs.noise import noisy
 from proxmo.errors import InputError, ProxmoWarning
 
+_ROUNDING = 1e-9
+"""Credit below this share of the batch's largest, or of 1 where all is small, is no credit."""
+
 Key = tuple[str, float]
 """Name of a method, and the noise on what it read."""
 
@@ -113,8 +116,8 @@ def judge(
             with warnings.catch_warnings():
                 # That a method says nothing is what the audit is about.
                 warnings.simplefilter("ignore", ProxmoWarning)
-                given = estimator(sampled).advantage[bench.places]
-                again = estimator(redrawn).advantage[anew.kept]
+                given = _settled(estimator(sampled).advantage)[bench.places]
+                again = _settled(estimator(redrawn).advantage)[anew.kept]
             judgements[name, amount] = _judgement(
                 name, amount, given, again, truth, bootstrap, reliability
             )
@@ -160,6 +163,12 @@ def _judgement(
         ),
         silent=float((given == 0).mean()),
     )
+
+
+def _settled(advantage: Floats) -> Floats:
+    """Zeros but for rounding become zeros: silence has no correlation with anything."""
+    least = _ROUNDING * max(float(np.abs(advantage).max()), 1.0)
+    return np.where(np.abs(advantage) < least, 0.0, advantage)
 
 
 class _Bench:

@@ -33,6 +33,8 @@ MAY_IMPORT = {
     "adapters": BASE | {"envs", "prompts", "policies", "episodes", "credit"},
     # Reads the files that runs leave; trains nothing itself.
     "comparison": ACTING | {"cold_start", "credit", "files", "training", "evaluation"},
+    # Judges credit by playing on; its page is in the form of a comparison's.
+    "audit": ACTING | {"credit", "files", "evaluation", "comparison"},
     "progress": ACTING | {"cold_start", "training"},
     "commands": ACTING
     | {
@@ -44,6 +46,7 @@ MAY_IMPORT = {
         "training",
         "evaluation",
         "comparison",
+        "audit",
         "progress",
     },
     # Commands are named as text and imported when they run.

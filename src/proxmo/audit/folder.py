@@ -18,7 +18,7 @@ from proxmo.audit.record import TaskRecord, read_record, write_record
 from proxmo.errors import InputError
 from proxmo.files import LOCK, is_new, remove_unfinished, write_text
 
-SETTINGS_FILE = "audit.json"
+AUDIT_FILE = "audit.json"
 
 
 class AuditFolder:
@@ -26,7 +26,7 @@ class AuditFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.settings_file = folder / SETTINGS_FILE
+        self.settings_file = folder / AUDIT_FILE
         self.tasks = folder / "tasks"
         self.lock = folder / LOCK
         self.truth_file = folder / "truth.parquet"

@@ -21,7 +21,7 @@ from proxmo.errors import InputError, ProxmoWarning
 _ROUNDING = 1e-9
 """Credit below this share of the batch's largest, or of 1 where all is small, is no credit."""
 
-Key = tuple[str, float]
+_Key = tuple[str, float]
 """Name of a method, and the noise on what it read."""
 
 
@@ -62,7 +62,7 @@ class Findings:
     """Of the truth: 1 were it known exactly."""
     clear: float
     """Share of the steps whose worth differs from 0 by more than two standard errors."""
-    judgements: dict[Key, Judgement]
+    judgements: dict[_Key, Judgement]
 
     @property
     def methods(self) -> list[str]:
@@ -108,7 +108,7 @@ def judge(
     reliability = bootstrap.reliability(truth.halves)
     anew = redraw(records, truth, draws, seed)
     bench = _Bench(records, truth, anew)
-    judgements: dict[Key, Judgement] = {}
+    judgements: dict[_Key, Judgement] = {}
     total = len(noise) * len(estimators)
     for amount in sorted(set(noise)):
         sampled, redrawn = bench.sampled(amount), bench.redrawn(amount)

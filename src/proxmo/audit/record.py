@@ -24,7 +24,7 @@ _WHOLE = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Playthrough:
     """One episode or continuation: rows `first` to `end` of its task's steps, end excluded."""
 
     trajectory: int
@@ -54,7 +54,7 @@ class TaskRecord:
     group_size: int
     audited: tuple[int, ...]
     """Numbers of the episodes whose steps were played on from."""
-    runs: tuple[Run, ...]
+    runs: tuple[Playthrough, ...]
     """Sampled episodes first, those that the environment did not break off."""
     observation: list[str]
     """(N,) Per step of the runs, one run after the other, what the agent saw, ..."""
@@ -73,19 +73,19 @@ class TaskRecord:
     """How many turns the policy took."""
 
     @property
-    def sampled(self) -> tuple[Run, ...]:
+    def sampled(self) -> tuple[Playthrough, ...]:
         """The sampled episodes."""
         return tuple(run for run in self.runs if run.sampled)
 
-    def continuations(self, trajectory: int) -> dict[int, list[Run]]:
+    def continuations(self, trajectory: int) -> dict[int, list[Playthrough]]:
         """Those of one episode, by the step that they were played on from."""
-        found: dict[int, list[Run]] = {}
+        found: dict[int, list[Playthrough]] = {}
         for run in self.runs:
             if run.trajectory == trajectory and not run.sampled:
                 found.setdefault(run.since, []).append(run)
         return found
 
-    def discounted(self, run: Run, gamma: float) -> float:
+    def discounted(self, run: Playthrough, gamma: float) -> float:
         """The discounted return of a run, from its first step on."""
         rewards = self.reward[run.first : run.end]
         return float(rewards @ gamma ** np.arange(len(rewards)))
@@ -95,7 +95,7 @@ class Recorder:
     """Collects the runs of a task."""
 
     def __init__(self) -> None:
-        self.runs: list[Run] = []
+        self.runs: list[Playthrough] = []
         self.errors = 0
         self.first_error: str | None = None
         self._columns: dict[str, list[Any]] = {
@@ -115,7 +115,7 @@ class Recorder:
         for name, column in self._columns.items():
             column.extend(getattr(step, name) for step in steps)
         end, cut = first + len(steps), played.truncated
-        self.runs.append(Run(trajectory, since, number, first, end, played.success, cut))
+        self.runs.append(Playthrough(trajectory, since, number, first, end, played.success, cut))
 
     def record(self, task: str, task_type: str, group_size: int, **counted: Any) -> TaskRecord:
         """All of it."""
@@ -183,12 +183,12 @@ def read_record(file: Path) -> TaskRecord:
         ) from None
 
 
-def _numbered(runs: Sequence[Run]) -> Ints:
+def _numbered(runs: Sequence[Playthrough]) -> Ints:
     steps = [np.arange(run.end - run.first) + max(run.since, 0) for run in runs]
     return np.concatenate(steps) if steps else np.empty(0, np.intp)
 
 
-def _runs(table: pa.Table) -> Iterable[Run]:
+def _runs(table: pa.Table) -> Iterable[Playthrough]:
     names = ("trajectory", "since", "number", "success", "cut")
     columns = {name: table[name].to_numpy() for name in names}
     step = table["step"].to_numpy()
@@ -198,4 +198,4 @@ def _runs(table: pa.Table) -> Iterable[Run]:
     for first, end in pairwise(bounds):
         if end > first:
             told = {name: columns[name][first].item() for name in names}
-            yield Run(first=first, end=end, **told)
+            yield Playthrough(first=first, end=end, **told)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from proxmo.audit.record import Run, TaskRecord
+from proxmo.audit.record import Playthrough, TaskRecord
 from proxmo.audit.truth import Truth, half_of
 from proxmo.credit.steps import Ints
 
@@ -69,7 +69,7 @@ def redraw(records: Sequence[TaskRecord], truth: Truth, draws: int, seed: int = 
 class _Piece:
     """One trajectory of one group: runs of which each goes on from the one before."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[Playthrough, ...]
     offset: int
     group: int
 
@@ -83,8 +83,8 @@ class _Table:
 
     def __init__(self, record: TaskRecord) -> None:
         self._sampled = {run.trajectory: run for run in record.sampled}
-        self._after: dict[tuple[int, int, int], list[Run]] = {}
-        self._fresh: dict[int, list[Run]] = {0: [], 1: []}
+        self._after: dict[tuple[int, int, int], list[Playthrough]] = {}
+        self._fresh: dict[int, list[Playthrough]] = {0: [], 1: []}
         self._others = len(record.sampled) - 1
         for run in record.runs:
             if not run.sampled:
@@ -94,7 +94,7 @@ class _Table:
 
     def own(
         self, trajectory: int, step: int, side: int, rng: np.random.Generator
-    ) -> tuple[Run, ...]:
+    ) -> tuple[Playthrough, ...]:
         """The episode up to the step, and a continuation from the next one, where there is one."""
         run = self._sampled[trajectory]
         if run.first + step == run.end - 1:
@@ -103,16 +103,16 @@ class _Table:
         chosen = following[int(rng.integers(len(following)))]
         return (_beginning(run, step + 1, chosen), chosen)
 
-    def others(self, side: int, rng: np.random.Generator) -> list[Run]:
+    def others(self, side: int, rng: np.random.Generator) -> list[Playthrough]:
         """The rest of the group, drawn without replacement."""
         fresh = self._fresh[side]
         count = min(self._others, len(fresh))
         return [fresh[int(place)] for place in rng.choice(len(fresh), count, replace=False)]
 
 
-def _beginning(run: Run, length: int, then: Run) -> Run:
+def _beginning(run: Playthrough, length: int, then: Playthrough) -> Playthrough:
     """The first steps of a run, with the end that `then` came to."""
-    return Run(
+    return Playthrough(
         run.trajectory, run.since, run.number, run.first, run.first + length, then.success, then.cut
     )
 

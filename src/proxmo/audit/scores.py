@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
+from proxmo.comparison.statistics import RESAMPLES
 from proxmo.credit.steps import Floats, Ints
 from proxmo.evaluation.scores import CONFIDENCE
-
-RESAMPLES = 4000
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from proxmo.audit.record import Run, TaskRecord
+from proxmo.audit.record import Playthrough, TaskRecord
 from proxmo.credit.steps import Floats, Ints
 
 
@@ -105,7 +105,7 @@ def truth_of(records: Sequence[TaskRecord], gamma: float = 0.95) -> Truth:
     )
 
 
-def half_of(run: Run) -> int:
+def half_of(run: Playthrough) -> int:
     """Which half of the continuations it is in: 0 or 1."""
     return run.number % 2
 

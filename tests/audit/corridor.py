@@ -6,12 +6,14 @@ when the door opens.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from proxmo.envs.base import Task
 from proxmo.policies.base import Response
 from proxmo.prompts import Prompter
+from proxmo.types import Context
 
 LENGTH = 4
 REWARD = 10.0
@@ -25,7 +27,7 @@ class Corridor:
     def __init__(self, max_steps=400):
         self.left = max_steps
 
-    def reset(self, *, seed=None, options=None):
+    def reset(self, *, seed=None, options=None) -> tuple[str, Any]:
         self.place, self.key = 0, False
         return "start", self._info(False)
 
@@ -68,12 +70,12 @@ class FickleCorridor(Corridor):
         return f"start {FickleCorridor.starts}", super().reset()[1]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Walker:
     """The policy. In a window it walks with q = 0.8; in a conversation it remembers whether it
     took the key, and then hurries: 0.8 with it, 0.4 without."""
 
-    context: str
+    context: Context
     prompter = Prompter("compact", 0)
 
     def open(self, rngs, *, temperature, greedy):

@@ -10,6 +10,7 @@ from proxmo.audit import AuditSettings, audit_task, truth_of
 from proxmo.audit.record import read_record, write_record
 from proxmo.errors import InputError, ProxmoError
 from proxmo.policies.scripted import ScriptedPolicy
+from proxmo.types import Context
 
 MANY = AuditSettings(group_size=4, trajectories=4, continuations=64)
 FEW = AuditSettings(group_size=3, trajectories=2, continuations=4)
@@ -62,7 +63,8 @@ def test_an_environment_that_says_something_else_is_refused_by_name():
 
 def test_a_policy_that_cannot_go_on_is_refused():
     class Forgetful:
-        context, prompter = "window", Walker.prompter
+        context: Context = "window"
+        prompter = Walker.prompter
 
         def open(self, rngs, *, temperature, greedy):
             raise AssertionError

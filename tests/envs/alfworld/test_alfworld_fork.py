@@ -3,18 +3,19 @@
 import random
 
 from proxmo.envs import registry
+from proxmo.envs.alfworld.env import AlfworldEnv
 
 
 def test_copies_go_their_own_ways_from_every_step():
     spec = registry.get("alfworld")
     rng = random.Random(0)
     for task in spec.load_tasks("valid", None, 0, 3):
-        env, script = spec.make(), []
+        env, script = AlfworldEnv(), []
         _, info = env.reset(seed=0, options=task.options)
         for _ in range(12):
             other = env.fork()
             there = [other.step(other_action) for other_action in info["admissible_actions"][:2]]
-            anew = spec.make()
+            anew = AlfworldEnv()
             anew.reset(seed=0, options=task.options)
             for action in script:
                 anew.step(action)
@@ -26,7 +27,7 @@ def test_copies_go_their_own_ways_from_every_step():
 
 def test_a_copy_counts_its_own_steps():
     spec = registry.get("alfworld")
-    env = spec.make(max_steps=2)
+    env = AlfworldEnv(max_steps=2)
     env.reset(options=spec.load_tasks("valid", None, 0, 1)[0].options)
     env.step("look")
     other = env.fork()

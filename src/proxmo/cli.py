@@ -95,7 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code, message = _explain(error)
         if message is None:
             raise
-        _complain(message)
+        # Told to end, all processes that train together are; one of them says so.
+        if _is_first() or not isinstance(error, KeyboardInterrupt | Terminated):
+            _complain(message)
         return code
 
 
@@ -155,7 +157,7 @@ def _warned_of_once() -> Iterator[None]:
     ) -> None:
         if not issubclass(category, ProxmoWarning):
             before(message, category, filename, lineno, *rest)
-        elif (filename, lineno) not in told and os.environ.get("RANK", "0") == "0":
+        elif (filename, lineno) not in told and _is_first():
             told.add((filename, lineno))
             print(f"warning: {shown(str(message))}", file=sys.stderr)
 
@@ -225,6 +227,11 @@ def _extra_of(module: str) -> str | None:
     ]
     # Nearly every command needs `train`, which brings the environments too.
     return "train" if "train" in found else min(found, default=None)
+
+
+def _is_first() -> bool:
+    """Whether this is the first of the processes that train together, or alone."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _complain(message: str) -> None:

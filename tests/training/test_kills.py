@@ -26,12 +26,21 @@ COMMAND = (
 """`python -m proxmo` with the toy environment known to it."""
 
 
-def start(*arguments, **options):
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--no-python")
+"""Starts what follows in two processes."""
+
+
+def start(*arguments, launcher=(), **options):
     here = str(Path(__file__).parent)
     paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "train", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        [*launcher, sys.executable, "-c", COMMAND, "train", *map(str, arguments)],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(paths),
+            "OMP_NUM_THREADS": "1",
+            "ACCELERATE_USE_CPU": "true",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -127,3 +136,33 @@ def test_a_run_that_still_lives_is_not_resumed_and_a_killed_one_is(model, tmp_pa
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     numbers = [record["update"] for record in records]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.slow
+def test_two_processes_hold_one_lock_and_save_once_when_told_to_end(model, tmp_path):
+    run, log = tmp_path / "run", tmp_path / "log"
+    settings = settings_file(
+        model,
+        run,
+        optim={"updates": 10_000},
+        run={"checkpoint_every": 100_000, "eval_every": 0},
+    )
+    two = (sys.executable, *TWO, "--redirects=3", f"--log-dir={log}")
+    launched = start("--config", settings, launcher=two)
+    wait_for(launched, lambda: updates(run) >= 2)
+    for launcher in ((), (sys.executable, *TWO)):
+        second = start("--resume", run, launcher=launcher)
+        assert second.wait() != 0
+        assert f"run {run} is in use by process " in said(second)
+    launched.send_signal(signal.SIGTERM)
+    launched.wait()
+    told = said(launched) + "".join(path.read_text() for path in log.rglob("*.log"))
+    assert told.count(f"ended by SIGTERM after update {updates(run)}; go on with") == 1
+    saved = [path.name for path in (run / "checkpoints").iterdir()]
+    assert saved == [f"update_{updates(run):05d}"]
+    numbers = [json.loads(line)["update"] for line in (run / "metrics.jsonl").open()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    done = updates(run)
+    third = start("--resume", run, "--updates", done + 1)
+    assert third.wait() == 0, said(third)
+    assert updates(run) == done + 1

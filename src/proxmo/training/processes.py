@@ -1,4 +1,4 @@
-"""The processes that take part in a run: one, or several that `accelerate launch` started.
+"""The processes that take part in a run: one, or several that a launcher started.
 
 Each does its share of the rollouts and of the loss; the first one writes and speaks.
 """

@@ -21,6 +21,7 @@ relative to stands among their arguments."""
 
 
 _IMPORTED = (
+    "proxmo.cold_start.make",
     "proxmo.commands.evaluate",
     "proxmo.evaluation.prompting.trials",
     "proxmo.policies.endpoint",

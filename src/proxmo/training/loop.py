@@ -53,7 +53,7 @@ def train(
 
     `evaluate` measures the policy before, during and after. A run that was stopped, at
     whatever moment, goes on with `resume` from its last checkpoint, to the same numbers as
-    if it had never been stopped. Under several processes (`accelerate launch`) each does its
+    if it had never been stopped. Under several processes each does its
     share of the rollouts and of the loss, and the first one writes.
 
     Raises `InputError` for what cannot be run as asked, before anything is written;

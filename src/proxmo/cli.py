@@ -58,6 +58,10 @@ COMMANDS = {
         "proxmo.commands.report:main",
         "write the report of a comparison again",
     ),
+    "audit": Command(
+        "proxmo.commands.audit:main",
+        "credit against the truth: what each turn was really worth, and which method says so",
+    ),
     "generate": Command(
         "proxmo.commands.generate:main",
         "write an environment's generated tasks as data, in its official format",

@@ -31,10 +31,12 @@ MAY_IMPORT = {
     "evaluation": ACTING,
     # Other people's trainers in the place of ours: they never see it.
     "adapters": BASE | {"envs", "prompts", "policies", "episodes", "credit"},
+    # Tables, figures and a page, of whatever they are given.
+    "pages": {"files"},
     # Reads the files that runs leave; trains nothing itself.
-    "comparison": ACTING | {"cold_start", "credit", "files", "training", "evaluation"},
-    # Judges credit by playing on; its page is in the form of a comparison's.
-    "audit": ACTING | {"credit", "files", "evaluation", "comparison"},
+    "comparison": ACTING | {"cold_start", "credit", "files", "training", "evaluation", "pages"},
+    # Judges credit by playing on.
+    "audit": ACTING | {"credit", "files", "evaluation", "pages"},
     "progress": ACTING | {"cold_start", "training"},
     "commands": ACTING
     | {
@@ -45,8 +47,8 @@ MAY_IMPORT = {
         "files",
         "training",
         "evaluation",
-        "comparison",
         "audit",
+        "comparison",
         "progress",
     },
     # Commands are named as text and imported when they run.

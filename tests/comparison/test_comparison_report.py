@@ -18,8 +18,9 @@ from proxmo.comparison.jobs import check_folders
 from proxmo.comparison.plan import load_plan
 from proxmo.comparison.report import write_report
 from proxmo.comparison.results import SCORE, Results, fairness_checks, trajectory_file
-from proxmo.comparison.tables import Table, differences_table, final_table, types_table
+from proxmo.comparison.tables import differences_table, final_table, types_table
 from proxmo.errors import InputError
+from proxmo.pages.table import Table
 from proxmo.training.run_folder import RunFolder
 from proxmo.training.start import read_start, write_start
 

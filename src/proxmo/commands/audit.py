@@ -238,7 +238,7 @@ def _judge(
     bars: Bars,
 ) -> None:
     from proxmo.audit.judge import judge
-    from proxmo.audit.report import write_report
+    from proxmo.audit.report import write_audit
     from proxmo.audit.tables import summary
 
     broken = [record for record in records if record.errors]
@@ -256,7 +256,7 @@ def _judge(
         seed=options.seed,
         on_progress=lambda done, total: bars.show("methods", done, total),
     )
-    page = write_report(folder, findings, records, estimators)
+    page = write_audit(folder, findings, records, estimators)
     bars.hide_all()
     for line in summary(findings):
         console.print(line)

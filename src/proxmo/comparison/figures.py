@@ -1,24 +1,13 @@
-"""The figures of a comparison, drawn so that they can be printed and put in a page.
-
-A figure is drawn by a function of its width, so that a narrow window gets one of its own
-instead of small print. In the page its colours follow the page's, light or dark.
-"""
+"""The figures of a comparison."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
@@ -27,47 +16,19 @@ from proxmo.comparison.plan import Sweep, episodes_per_update
 from proxmo.comparison.results import SUCCESS, Measure, Results, RunRecord
 from proxmo.comparison.statistics import Estimate, Floats, aggregate
 from proxmo.comparison.tables import DIAGNOSTICS, seconds_by_part
-from proxmo.files import whole
-
-WIDE, NARROW = 8.0, 4.2
-"""Widths in inches, of 72 pixels in a page."""
-
-# Okabe and Ito's palette, without its black and yellow: told apart by every kind of colour
-# vision, on light ground and on dark.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
-STYLES = ("-", "--", ":")
-MARKERS = "osD^vP"
-# Stand-ins that a page replaces by its own colours.
-INK, GRID, SHADE = "#30343a", "#d9dbdf", "#b9bec6"
-
-Drawing = Callable[[float], Canvas]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure and what it says."""
-
-    name: str
-    title: str
-    caption: str
-    draw: Drawing
-    """Width in inches -> the drawing."""
-
-    def save(self, folder: Path) -> None:
-        """Write it as PNG and SVG."""
-        canvas = self.draw(WIDE)
-        for suffix in ("png", "svg"):
-            with whole(folder / f"{self.name}.{suffix}") as path, _drawing(self.name):
-                canvas.savefig(path, format=suffix, dpi=150)
-
-    def inline(self, width: float) -> str:
-        """The SVG element for a page, in the page's colours."""
-        stream = io.StringIO()
-        name = f"{self.name}-{width:g}"
-        with _drawing(name):
-            canvas = self.draw(width)
-            canvas.savefig(stream, format="svg", transparent=True)
-        return _for_page(stream.getvalue(), f"{self.title}. {self.caption}")
+from proxmo.pages.figure import (
+    COLOURS,
+    GRID,
+    INK,
+    SHADE,
+    WIDE,
+    Figure,
+    blank_canvas,
+    line_style,
+    one_axes,
+    outer_legend,
+    plain_axes,
+)
 
 
 def figures_of(results: Results, environment: str) -> list[Figure]:
@@ -116,6 +77,7 @@ def figures_of(results: Results, environment: str) -> list[Figure]:
             "What credit had to go on",
             "Per update, mean over seeds.",
             lambda width: _diagnostics(results, environment, main, width),
+            broad=True,
         ),
     ]
 
@@ -164,13 +126,8 @@ def colour_of(results: Results, variant: str) -> str:
 
 
 def _line_style(results: Results, variant: str) -> dict[str, Any]:
-    """Colour, dashes and marker: a variant is known by any one of them."""
-    place = [v.name for v in results.plan.variants].index(variant)
-    return {
-        "color": COLOURS[place % len(COLOURS)],
-        "linestyle": STYLES[place // len(COLOURS) % len(STYLES)],
-        "marker": MARKERS[place % len(MARKERS)],
-    }
+    """Colour, dashes and marker of a variant, the same in all figures."""
+    return line_style([v.name for v in results.plan.variants].index(variant))
 
 
 def curve(records: Sequence[RunRecord], measure: Measure = SUCCESS) -> list[tuple[int, Estimate]]:
@@ -199,7 +156,7 @@ def steps_taken(records: Sequence[RunRecord], update: int) -> float:
 def _learning(
     results: Results, environment: str, measure: Measure, names: Sequence[str], width: float
 ) -> Canvas:
-    canvas, axes = _canvas(width, 0.55 if width == WIDE else 0.9)
+    canvas, axes = one_axes(width, 0.55 if width == WIDE else 0.9)
     evaluated: set[int] = set()
     for name in names:
         points = curve(results.of(environment, name), measure)
@@ -218,14 +175,14 @@ def _learning(
     told = f" of {episodes.pop()} episodes" if len(episodes) == 1 else ""
     axes.set_xlabel(f"policy updates{told}")
     _tell(axes.yaxis, measure)
-    _legend(canvas, axes, len(names), width)
+    outer_legend(canvas, axes, len(names), width)
     return canvas
 
 
 def _efficiency(
     results: Results, environment: str, measure: Measure, names: Sequence[str], width: float
 ) -> Canvas:
-    canvas, axes = _canvas(width, 0.55 if width == WIDE else 0.9)
+    canvas, axes = one_axes(width, 0.55 if width == WIDE else 0.9)
     for name in names:
         records = results.of(environment, name)
         points = curve(records, measure)
@@ -235,7 +192,7 @@ def _efficiency(
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("environment steps")
     _tell(axes.yaxis, measure)
-    _legend(canvas, axes, len(names), width)
+    outer_legend(canvas, axes, len(names), width)
     return canvas
 
 
@@ -259,7 +216,7 @@ def _final(
 ) -> Canvas:
     """How the runs of each variant ended; a variant without any has no line."""
     names = [name for name in runs if runs[name]]
-    canvas, axes = _canvas(width, (0.9 + 0.36 * len(names)) / width)
+    canvas, axes = one_axes(width, (0.9 + 0.36 * len(names)) / width)
     for place, name in enumerate(names):
         scores = measure.final(runs[name])
         estimate = aggregate([scores])
@@ -280,7 +237,7 @@ def _types(results: Results, environment: str, names: Sequence[str], width: floa
     found = {name: of for name in names if (of := results.of(environment, name))}
     kinds = results.task_types(environment)
     bar = 0.8 / len(found)
-    canvas, axes = _canvas(width, 0.5 if width == WIDE else 0.9)
+    canvas, axes = one_axes(width, 0.5 if width == WIDE else 0.9)
     for place, (name, records) in enumerate(found.items()):
         scores = [_type_scores(records, kind) for kind in kinds] + [SUCCESS.final(records)]
         means = [score.mean() if len(score) else np.nan for score in scores]
@@ -293,7 +250,7 @@ def _types(results: Results, environment: str, names: Sequence[str], width: floa
     axes.set_xticks(range(len(told)), told)
     _tell(axes.yaxis, SUCCESS)
     axes.set_ylim(bottom=0, top=min(axes.get_ylim()[1], 1.0))
-    _legend(canvas, axes, len(found), width)
+    outer_legend(canvas, axes, len(found), width)
     return canvas
 
 
@@ -315,7 +272,7 @@ def _sensitivity_figure(results: Results, environment: str, sweep: Sweep) -> Fig
 
 
 def _sensitivity(results: Results, environment: str, sweep: Sweep, width: float) -> Canvas:
-    canvas, axes = _canvas(width, 0.45 if width == WIDE else 0.75)
+    canvas, axes = one_axes(width, 0.45 if width == WIDE else 0.75)
     # A point that is a variant of its own may have more seeds than the others.
     runs = results.shared(environment, [name for _, name in sweep.points])
     points = [(place, runs[name]) for place, (_, name) in enumerate(sweep.points) if name in runs]
@@ -339,7 +296,7 @@ def _sensitivity(results: Results, environment: str, sweep: Sweep, width: float)
 
 def _time(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
     parts = {"rollout": COLOURS[5], "credit": COLOURS[1], "optim": COLOURS[0]}
-    canvas, axes = _canvas(width, (1.3 + 0.36 * len(names)) / width)
+    canvas, axes = one_axes(width, (1.3 + 0.36 * len(names)) / width)
     longest = 0.0
     for place, name in enumerate(names):
         seconds, left = seconds_by_part(results.of(environment, name)), 0.0
@@ -360,17 +317,17 @@ def _time(results: Results, environment: str, names: Sequence[str], width: float
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("seconds of an update")
     axes.xaxis.set_major_locator(MaxNLocator(4))
-    _legend(canvas, axes, 3, width)
+    outer_legend(canvas, axes, 3, width)
     return canvas
 
 
 def _diagnostics(results: Results, environment: str, names: Sequence[str], width: float) -> Canvas:
     columns = 3 if width == WIDE else 1
     rows = -(-len(DIAGNOSTICS) // columns)
-    canvas = _figure(width, rows * (2.1 if width == WIDE else 1.9) + 0.5)
+    canvas = blank_canvas(width, rows * (2.1 if width == WIDE else 1.9) + 0.5)
     grid = canvas.subplots(rows, columns, squeeze=False).flatten()
     for axes, (metric, told) in zip(grid, DIAGNOSTICS.items(), strict=True):
-        _plain(axes)
+        plain_axes(axes)
         for name in names:
             updates, values = _mean_over_seeds(results.of(environment, name), metric)
             style = _line_style(results, name) | {"marker": ""}
@@ -380,7 +337,7 @@ def _diagnostics(results: Results, environment: str, names: Sequence[str], width
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     for axes in grid[-columns:]:
         axes.set_xlabel("policy updates")
-    _legend(canvas, grid[0], len(names), width)
+    outer_legend(canvas, grid[0], len(names), width)
     return canvas
 
 
@@ -393,29 +350,6 @@ def _mean_over_seeds(records: Sequence[RunRecord], metric: str) -> tuple[list[in
     return sorted(found), [float(np.mean(found[update])) for update in sorted(found)]
 
 
-def _canvas(width: float, ratio: float) -> tuple[Canvas, Axes]:
-    canvas = _figure(width, width * ratio)
-    axes = canvas.add_subplot()
-    _plain(axes)
-    axes.grid(axis="y", color=GRID, linewidth=0.8)
-    return canvas, axes
-
-
-def _figure(width: float, height: float) -> Canvas:
-    canvas = Canvas(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(canvas)  # draws without a display, whatever backend the user has set
-    return canvas
-
-
-def _plain(axes: Axes) -> None:
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GRID)
-    axes.tick_params(colors=INK, labelsize=9, color=GRID)
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
-
-
 def _tell(axis: Axis, measure: Measure) -> None:
     """An axis of a measure."""
     axis.set_label_text(measure.told)
@@ -426,41 +360,3 @@ def hundredths(axis: Axis, unit: str) -> None:
     """Shares written as hundredths, in full: 52.5 % does not become 52 %."""
     axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}{unit}"))
     axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
-
-
-def _legend(canvas: Canvas, axes: Axes, entries: int, width: float) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    columns = min(entries, 5 if width == WIDE else 2)
-    canvas.legend(
-        handles,
-        labels,
-        loc="outside upper left",
-        ncols=columns,
-        frameon=False,
-        fontsize=9,
-        labelcolor=INK,
-        handlelength=1.8,
-    )
-
-
-def _drawing(name: str) -> mpl.rc_context:  # type: ignore[name-defined]
-    """Text stays text; ids of an SVG differ from those of any other in the page."""
-    return mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10})
-
-
-def _for_page(svg: str, told: str) -> str:
-    """An SVG file as an element of a page."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    for colour, name in ((INK, "ink"), (GRID, "line"), (SHADE, "shade")):
-        svg = svg.replace(colour, f"var(--{name})")
-    svg = re.sub(r"font: (\d+(?:\.\d+)?px) [^;\"]*", r"font: \1 system-ui, sans-serif", svg)
-    # Only ids that something refers to: others, as "axes_1", would be in the page many times.
-    used = set(re.findall(r"(?:#|url\(#)([\w-]+)", svg))
-    svg = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else "", svg)
-    head, rest = svg.split(">", 1)
-    head = re.sub(r' (width|height|version|xmlns(:xlink)?)="[^"]*"', "", head)
-    return (
-        f'{head} xmlns="http://www.w3.org/2000/svg" '
-        f'xmlns:xlink="http://www.w3.org/1999/xlink" role="img" aria-label="{escape(told)}">{rest}'
-    )

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 from proxmo.comparison.credit_view import GroupView, group_views
-from proxmo.comparison.figures import NARROW, WIDE, Figure, figures_of
+from proxmo.comparison.figures import figures_of
 from proxmo.comparison.file import FILE_NAME
 from proxmo.comparison.plan import Plan
 from proxmo.comparison.results import Check, Measure, Results, fairness_checks
 from proxmo.comparison.tables import (
-    NO_INTERVAL,
-    Table,
     budget_table,
     diagnostics_table,
     differences_table,
     final_table,
     per_seed_table,
     types_table,
-    typeset,
 )
 from proxmo.errors import InputError
 from proxmo.files import write_text
-
-PAGE = "report.html"
+from proxmo.pages.figure import Figure
+from proxmo.pages.page import (
+    PAGE,
+    data_element,
+    figure_element,
+    packed_element,
+    table_element,
+    whole_page,
+    write_tables,
+)
+from proxmo.pages.table import NO_INTERVAL, Table, typeset
 
 
 def write_report(plan: Plan, *, updates: int = 3, tasks: int = 4) -> Path:
@@ -56,10 +58,8 @@ def write_report(plan: Plan, *, updates: int = 3, tasks: int = 4) -> Path:
     if len(results.environments) > 1:
         both = differences_table(results, results.environments)
         tables.append(both)
-        sections.append(("all environments", _table(both)))
-    for table in [*tables, per_seed_table(results)]:
-        write_text(folder / "tables" / f"{table.name}.md", table.markdown())
-        write_text(folder / "tables" / f"{table.name}.csv", table.csv())
+        sections.append(("all environments", table_element(both)))
+    write_tables(folder, [*tables, per_seed_table(results)])
     views = group_views(results, updates=updates, tasks=tasks)
     sections.append(("credit", _credit(views)))
     sections.append(("fairness", _fairness(fairness_checks(results))))
@@ -82,21 +82,12 @@ def _tables(results: Results, environment: str) -> list[Table]:
 
 
 def _page(results: Results, sections: Sequence[tuple[str, str]]) -> str:
-    page = files("proxmo.comparison") / "page"
-    anchors = [name.replace(" ", "-") for name, _ in sections]
-    return Template((page / "page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(f"Comparison: {results.plan.out.name}"),
-        style=(page / "page.css").read_text(encoding="utf-8"),
-        script=(page / "page.js").read_text(encoding="utf-8"),
-        summary=_summary(results),
-        navigation="".join(
-            f'<a href="#{escape(anchor)}">{escape(name)}</a>'
-            for anchor, (name, _) in zip(anchors, sections, strict=True)
-        ),
-        sections="\n".join(
-            f'<section id="{escape(anchor)}"><h2>{escape(name.capitalize())}</h2>{body}</section>'
-            for anchor, (name, body) in zip(anchors, sections, strict=True)
-        ),
+    script = files("proxmo.comparison") / "page.js"
+    return whole_page(
+        f"Comparison: {results.plan.out.name}",
+        _summary(results),
+        sections,
+        script.read_text(encoding="utf-8"),
     )
 
 
@@ -154,34 +145,8 @@ def _left_out(results: Results) -> str:
 
 
 def _environment(tables: Sequence[Table], figures: Sequence[Figure]) -> str:
-    shown = "".join(_figure(figure) for figure in figures)
-    return f'<div class="figures">{shown}</div>' + "".join(_table(table) for table in tables)
-
-
-def _figure(figure: Figure) -> str:
-    broad = ' class="broad"' if figure.name.startswith("diagnostics") else ""
-    return (
-        f"<figure{broad}><h3>{escape(figure.title)}</h3>"
-        f'<div class="wide">{figure.inline(WIDE)}</div>'
-        f'<div class="narrow">{figure.inline(NARROW)}</div>'
-        f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
-    )
-
-
-def _table(table: Table) -> str:
-    head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
-    rows = "".join(
-        "<tr>" + "".join(f"<td{_tone(cell)}>{escape(typeset(cell))}</td>" for cell in row) + "</tr>"
-        for row in table.rows
-    )
-    return (
-        f'<h3>{escape(table.title)}</h3><div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f'<tbody>{rows}</tbody></table></div><p class="note">{escape(table.note)}</p>'
-    )
-
-
-def _tone(cell: str) -> str:
-    return f' class="{cell}"' if cell in ("better", "worse") else ""
+    shown = "".join(figure_element(figure) for figure in figures)
+    return f'<div class="figures">{shown}</div>' + "".join(table_element(table) for table in tables)
 
 
 def _credit(views: Sequence[GroupView]) -> str:
@@ -204,9 +169,8 @@ def _credit(views: Sequence[GroupView]) -> str:
                 "members": len(trajectories),
             }
         )
-    packed = "".join(
-        f'<script type="text/plain" id="group-{number}">{_packed(view.data)}</script>'
-        for number, view in enumerate(views)
+    groups = "".join(
+        packed_element(f"group-{number}", view.data) for number, view in enumerate(views)
     )
     picks = "".join(
         f'<label>{name}<select id="pick-{name}"></select></label>'
@@ -223,18 +187,7 @@ Click a step to see what its advantage is made of, and which states its baseline
 <div id="trajectories" class="trajectories" tabindex="0" aria-label="Trajectories"></div>
 <aside id="detail" aria-live="polite"></aside>
 </div>
-<script type="application/json" id="groups">{_json_for_page(index)}</script>{packed}"""
-
-
-def _json_for_page(data: object) -> str:
-    """JSON inside a script element, which nothing in it can close."""
-    return json.dumps(data).replace("<", "\\u003c").replace("\u2028", "\\u2028")
-
-
-def _packed(data: object) -> str:
-    """JSON, compressed, in letters that mean nothing to HTML."""
-    text = json.dumps(data, separators=(",", ":")).encode()
-    return base64.b64encode(gzip.compress(text, mtime=0)).decode("ascii")
+{data_element("groups", index)}{groups}"""
 
 
 def _fairness(checks: Sequence[Check]) -> str:

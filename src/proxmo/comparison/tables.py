@@ -1,13 +1,9 @@
-"""The tables of a comparison, as Markdown and as CSV."""
+"""The tables of a comparison."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,34 +15,7 @@ from proxmo.comparison.statistics import (
     paired_difference,
     probability_of_improvement,
 )
-
-NO_INTERVAL = "–"
-_NEGATIVE = re.compile(r"(?<!\S)-(?=\d)")
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table with a name for its files."""
-
-    name: str
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-
-    def markdown(self) -> str:
-        """The table for a document."""
-        lines = [self.columns, ("---",) + ("---:",) * (len(self.columns) - 1), *self.rows]
-        text = "\n".join("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines)
-        return f"{text}\n\n{self.note}\n" if self.note else f"{text}\n"
-
-    def csv(self) -> str:
-        """The table for a spreadsheet."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows(self.rows)
-        return stream.getvalue()
+from proxmo.pages.table import NO_INTERVAL, Table
 
 
 def final_table(results: Results, environment: str, measure: Measure = SUCCESS) -> Table:
@@ -270,12 +239,3 @@ def _spread(scores: np.ndarray) -> str:
         return "–"
     mean = percent(float(scores.mean()))
     return f"{mean} ± {percent(float(scores.std(ddof=1)))}" if len(scores) > 1 else mean
-
-
-def typeset(text: str) -> str:
-    """A cell as it is read: negative numbers with a minus sign, not a hyphen."""
-    return _NEGATIVE.sub("−", text)
-
-
-def _cell(text: str) -> str:
-    return typeset(text).replace("|", "\\|")

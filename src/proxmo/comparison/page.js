@@ -1,5 +1,4 @@
-"use strict";
-// The credit view: every text of a trajectory goes in as text, never as markup.
+// The credit view of a comparison.
 (() => {
   const select = Object.fromEntries(
     ["environment", "variant", "update", "task"].map((n) => [n, document.getElementById("pick-" + n)]));
@@ -10,48 +9,11 @@
   const about = document.getElementById("about-group");
   let group = null;
 
-  const make = (tag, name, ...inside) => {
-    const made = document.createElement(tag);
-    if (name) made.className = name;
-    made.append(...inside.filter((part) => part !== null));
-    return made;
-  };
-  const signed = (x) => (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(2);
-  const plain = (x) => (x < 0 ? "\u2212" : "") + Math.abs(x).toFixed(2);
-  const percent = (x) => (100 * x).toFixed(x < 0.0995 ? 1 : 0) + " %";
-
-  async function unpack(id) {
-    const packed = atob(document.getElementById(id).textContent);
-    const bytes = Uint8Array.from(packed, (c) => c.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return JSON.parse(await new Response(stream).text());
-  }
-
-  // Each list offers what there is under the choices before it, and keeps its choice if it can.
-  function offer(name, entries, key, label) {
-    const before = select[name].value;
-    const seen = new Map(entries.map((e) => [String(e[key]), label ? label(e) : String(e[key])]));
-    select[name].replaceChildren(...[...seen].map(([value, text]) => {
-      const option = make("option", "", text);
-      option.value = value;
-      return option;
-    }));
-    if (seen.has(before)) select[name].value = before;
-    return entries.filter((e) => String(e[key]) === select[name].value);
-  }
-
-  // A list's entry is cut at its end: say first what tells tasks apart.
-  function shortened(entry) {
-    const parts = entry.task.split("/");
-    const named = parts.findIndex((part) => entry.type && part.startsWith(entry.type));
-    return named < 0 ? `${entry.type}, ${entry.task}` : parts.slice(named).join("/");
-  }
-
   async function refresh() {
-    let left = offer("environment", index, "environment");
-    left = offer("variant", left, "variant", (e) => `${e.variant}, seed ${e.seed}`);
-    left = offer("update", left, "update");
-    left = offer("task", left, "task", (e) => `${e.solved} of ${e.members} solved: ${shortened(e)}`);
+    let left = offer(select.environment, index, "environment");
+    left = offer(select.variant, left, "variant", (e) => `${e.variant}, seed ${e.seed}`);
+    left = offer(select.update, left, "update");
+    left = offer(select.task, left, "task", (e) => `${e.solved} of ${e.members} solved: ${shortened(e)}`);
     group = await unpack(left[0].id);
     show();
   }
@@ -117,13 +79,6 @@
       make("h4", "", s[3] ? "Action" : "Action (invalid)"), reading(s[1] || "(nothing)"),
       ...(s[2] !== s[1] ? [make("h4", "", "Response"), reading(s[2])] : []),
       ...origin(s));
-  }
-
-  // A long text scrolls in its place, so that what stands below it is not pushed out of sight.
-  function reading(text) {
-    const made = make("div", "text", text);
-    made.tabIndex = 0;
-    return made;
   }
 
   function origin(s) {

@@ -1,0 +1,196 @@
+"""The figures of an audit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from proxmo.audit.judge import Findings, Judgement
+from proxmo.audit.scores import Resampled
+from proxmo.audit.tables import told
+from proxmo.credit.steps import Floats
+from proxmo.pages.figure import (
+    COLOURS,
+    GRID,
+    INK,
+    SHADE,
+    WIDE,
+    Figure,
+    blank_canvas,
+    line_style,
+    one_axes,
+    outer_legend,
+    plain_axes,
+)
+from proxmo.pages.table import typeset
+
+_FAR = 4.0
+"""Standard deviations that a scatter shows; what lies farther stands at its edge."""
+_DOT = 0.004
+"""Length of a line whose round ends are a dot, in standard deviations."""
+
+
+def audit_figures(findings: Findings) -> list[Figure]:
+    """The forest of methods, what noise does to them, and truth against credit."""
+    figures = [
+        Figure(
+            "methods",
+            "Credit against the truth",
+            "Correlation of credit with what steps were worth, with 95 % intervals over tasks. "
+            "Filled: credit as training gets it. Open: its mean over groups drawn anew, without "
+            "the noise of either; what it is short of 1 is bias, and how far the filled one lies "
+            "to its left is noise.",
+            lambda width: _forest(findings, width),
+            broad=True,
+        )
+    ]
+    if len(findings.noises) > 1:
+        figures.append(
+            Figure(
+                "noise",
+                "As noise grows",
+                "Above, or on the left: correlation with the truth, with its 95 % interval as a "
+                "band, against the share of the observations that read with noise for the "
+                "methods. Below, or on the right: the share of the steps that it gave exactly 0.",
+                lambda width: _dose(findings, width),
+                broad=True,
+            )
+        )
+    figures.append(
+        Figure(
+            "scatter",
+            "Truth against credit",
+            "Every audited step: across what it was worth, upwards what the method gave it, each "
+            "in its own standard deviations; a step beyond 4 stands at the edge. In colour the "
+            "steps that are clearly worth something. On the dashed line, credit would be the "
+            "truth but for its scale.",
+            lambda width: _scatter(findings, width),
+            broad=True,
+        )
+    )
+    return figures
+
+
+def _forest(findings: Findings, width: float) -> Canvas:
+    methods = findings.methods
+    canvas, axes = one_axes(width, (1.1 + 0.42 * len(methods)) / width)
+    judged = [findings.of(method) for method in methods]
+    low, high = _reach([one.correlation for one in judged])
+    open_low, open_high = _reach([one.expected_correlation for one in judged])
+    axes.set_xlim(max(-1.05, min(0.0, low, open_low) - 0.03), min(1.3, max(high, open_high) + 0.05))
+    for place, one in enumerate(judged):
+        colour = COLOURS[place % len(COLOURS)]
+        _interval(axes, one.correlation, place - 0.13, colour, filled=True)
+        _interval(axes, one.expected_correlation, place + 0.2, colour, filled=False)
+    for x, filled, label in ((-9, True, "credit"), (-9, False, "mean credit, groups drawn anew")):
+        axes.plot([x], [0], "o", color=INK, mfc=INK if filled else "none", label=label)
+    axes.axvline(0, color=SHADE, linewidth=1)
+    axes.set_yticks(range(len(methods)), methods)
+    axes.set_ylim(len(methods) - 0.45, -0.55)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("correlation with the truth")
+    outer_legend(canvas, axes, 2, width)
+    return canvas
+
+
+def _reach(figures: Sequence[Resampled]) -> tuple[float, float]:
+    """The least and the greatest end of the intervals, 0 where there is none."""
+    ends = [end for figure in figures for end in (*figure.interval, figure.value)]
+    known = [end for end in ends if math.isfinite(end)]
+    return min(known, default=0.0), max(known, default=0.0)
+
+
+def _interval(axes: Axes, figure: Resampled, y: float, colour: str, *, filled: bool) -> None:
+    """A figure and its interval; a figure outside the axes points at where it would be."""
+    if math.isnan(figure.value):
+        return
+    low, high = figure.interval
+    left, right = axes.get_xlim()
+    if low <= high:  # false without an interval
+        axes.plot([low, high], [y, y], color=colour, linewidth=3 if filled else 1.2)
+    inside = min(max(figure.value, left + 0.01), right - 0.01)
+    marker = "o" if inside == figure.value else "<" if figure.value < left else ">"
+    size, face = (8, colour) if filled else (6.5, "none")
+    axes.plot([inside], [y], marker, color=colour, markersize=size, mfc=face, mew=1.4)
+
+
+def _dose(findings: Findings, width: float) -> Canvas:
+    wide = width == WIDE
+    canvas = blank_canvas(width, width * (0.5 if wide else 1.5))
+    grid = canvas.subplots(1 if wide else 2, 2 if wide else 1, squeeze=False).flatten()
+    noises = findings.noises
+    for axes, label in zip(grid, ("correlation with the truth", "silent steps, %"), strict=True):
+        plain_axes(axes)
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
+        axes.set_ylabel(label)
+        axes.set_xlabel("share of observations with noise")
+        axes.set_xticks(noises, [f"{noise:g}" for noise in noises])
+    for place, method in enumerate(findings.methods):
+        style = line_style(place)
+        judged = [findings.of(method, noise) for noise in noises]
+        ends = np.array([one.correlation.interval for one in judged])
+        values = [one.correlation.value for one in judged]
+        grid[0].plot(noises, values, label=method, linewidth=2, markersize=5, **style)
+        grid[0].fill_between(noises, *ends.T, color=style["color"], alpha=0.08, linewidth=0)
+        silent = [100 * one.silent for one in judged]
+        grid[1].plot(noises, silent, linewidth=2, markersize=5, **style)
+    grid[0].axhline(0, color=SHADE, linewidth=1)
+    grid[1].set_ylim(-3, 103)
+    outer_legend(canvas, grid[0], len(findings.methods), width)
+    return canvas
+
+
+def _scatter(findings: Findings, width: float) -> Canvas:
+    columns = 4 if width == WIDE else 2
+    methods = findings.methods
+    columns = min(columns, len(methods))
+    rows = -(-len(methods) // columns)
+    canvas = blank_canvas(width, rows * (width / max(columns, 2) + 0.25) + 0.3)
+    grid = canvas.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
+    worth = _standard(findings.truth.advantage)
+    for place, (axes, method) in enumerate(zip(grid, methods, strict=False)):
+        _cloud(axes, worth, findings.of(method), findings, COLOURS[place % len(COLOURS)])
+    for axes in grid[len(methods) :]:
+        axes.set_visible(False)
+    for axes in grid[::columns]:
+        axes.set_ylabel("credit, sd")
+    for axes in grid[max(0, len(methods) - columns) : len(methods)]:
+        axes.set_xlabel("truth, sd")
+        axes.tick_params(labelbottom=True)
+    return canvas
+
+
+def _cloud(axes: Axes, worth: Floats, one: Judgement, findings: Findings, colour: str) -> None:
+    plain_axes(axes)
+    given = _standard(one.advantage)
+    clear = findings.truth.clear
+    axes.plot([-_FAR, _FAR], [-_FAR, _FAR], "--", color=SHADE, linewidth=1)
+    _dots(axes, worth[~clear], given[~clear], SHADE)
+    _dots(axes, worth[clear], given[clear], colour)
+    edge = _FAR + 0.3
+    axes.set(xlim=(-edge, edge), ylim=(-edge, edge), aspect="equal", xticks=range(-4, 5, 2))
+    axes.set_yticks(range(-4, 5, 2))
+    axes.set_title(
+        typeset(f"{one.method}, r = {told(one.correlation)}"), loc="left", fontsize=9, color=INK
+    )
+
+
+def _dots(axes: Axes, x: Floats, y: Floats, colour: str) -> None:
+    """Points as one line of a page's drawing, whose many elements would be its heaviest part."""
+    gap = np.full(len(x), np.nan)
+    across = np.stack([x, x + _DOT, gap], axis=1).ravel()
+    up = np.stack([y, y, gap], axis=1).ravel()
+    axes.plot(across, up, color=colour, linewidth=3, alpha=0.6, solid_capstyle="round")
+
+
+def _standard(x: Floats) -> Floats:
+    """In standard deviations, those far out brought to the edge; all 0 where nothing varies."""
+    spread = x.std()
+    if spread < 1e-12:
+        return np.zeros(len(x))
+    return np.clip((x - x.mean()) / spread, -_FAR, _FAR)

@@ -1,0 +1,1 @@
+"""What reports are made of: tables, figures, and a page that needs nothing else."""

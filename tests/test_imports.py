@@ -36,7 +36,7 @@ MAY_IMPORT = {
     # Reads the files that runs leave; trains nothing itself.
     "comparison": ACTING | {"cold_start", "credit", "files", "training", "evaluation", "pages"},
     # Judges credit by playing on.
-    "audit": ACTING | {"credit", "files", "evaluation", "pages"},
+    "audit": ACTING | {"credit", "files", "evaluation", "comparison", "pages"},
     "progress": ACTING | {"cold_start", "training"},
     "commands": ACTING
     | {

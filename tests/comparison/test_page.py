@@ -1,53 +1,12 @@
 """The report's page in a real browser."""
 
-import shutil
-from importlib.util import find_spec
-
 import pytest
 from made import NASTY
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if find_spec("playwright") is None:
-        pytest.skip("the package playwright is not installed")
-    from playwright.sync_api import sync_playwright
-
-    if BROWSER is None:
-        pytest.skip("no Chromium is installed (Debian: apt install chromium)")
-    with sync_playwright() as playwright:
-        # Containers run as root, where Chromium's sandbox cannot.
-        launched = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
 def address(page):
     return page.as_uri()
-
-
-@pytest.fixture
-def opened(browser, address):
-    """Opens the page in a window of some width; what goes wrong in it fails the test."""
-    pages, complaints = [], []
-
-    def open_page(width=1400, scheme="light"):
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("request", lambda request: complaints.append(request.url))
-        page.goto(address)
-        page.wait_for_selector(".step.chosen")
-        pages.append(page)
-        return page
-
-    yield open_page
-    assert complaints == [address] * len(pages)  # it asked for itself and nothing else
-    for page in pages:
-        page.close()
 
 
 def choose(page, name, label):
@@ -117,16 +76,5 @@ def test_a_long_state_behind_a_baseline_is_cut_until_it_is_clicked(opened):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1400])
-def test_the_page_fits_the_window(opened, width, scheme):
-    page = opened(width, scheme)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    shown = page.locator("figure svg:visible")
-    assert shown.count() == page.locator("figure").count()
-    assert all(box["width"] <= width for box in (s.bounding_box() for s in shown.all()))
-    # What is written can be told from what it is written on.
-    ground, ink = page.evaluate(
-        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
-    )
-    light = [sum(map(int, c[4:-1].split(","))) / 3 for c in (ground, ink)]
-    assert (light[0] > light[1]) == (scheme == "light")
-    assert abs(light[0] - light[1]) > 150
+def test_the_page_fits_the_window(opened, fits, width, scheme):
+    fits(opened(width, scheme), width, scheme)

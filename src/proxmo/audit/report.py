@@ -21,7 +21,7 @@ from proxmo.audit.folder import AuditFolder
 from proxmo.audit.judge import Findings, Judgement
 from proxmo.audit.record import TaskRecord
 from proxmo.audit.scores import Resampled
-from proxmo.audit.tables import FIGURES, between, figure_table, headline, tables_of, told, verdict
+from proxmo.audit.tables import JUDGED, between, figure_table, headline, tables_of, told, verdict
 from proxmo.credit import Estimator
 from proxmo.files import whole, write_text
 from proxmo.pages.page import (
@@ -133,7 +133,7 @@ def scores(findings: Findings, estimators: Mapping[str, Estimator]) -> dict[str,
 
 
 def _scores(one: Judgement) -> dict[str, Any]:
-    figures = {name: _interval(getattr(one, name)) for name in FIGURES}
+    figures = {name: _interval(getattr(one, name)) for name in JUDGED}
     return {"method": one.method, "noise": one.noise, **figures, "silent": one.silent}
 
 
@@ -204,7 +204,7 @@ def _finding(first: Judgement, other: Judgement) -> str:
     found = verdict(difference)
     style = "soft" if found == "not shown" else found
     figure = typeset(
-        f"{told(difference, sign=True)} (95 % interval {between(difference, sign=True)})"
+        f"{told(difference, sign=True)} (95\u00a0% interval {between(difference, sign=True)})"
     )
     return (
         f"<li>{escape(first.method)} − {escape(other.method)}: correlation {escape(figure)}: "

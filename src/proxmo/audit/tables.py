@@ -15,7 +15,7 @@ from proxmo.audit.scores import Resampled
 from proxmo.pages.table import NO_INTERVAL, Table, typeset
 
 INTERVAL = "95 % interval"
-FIGURES = (
+JUDGED = (
     "correlation",
     "corrected",
     "rank_correlation",
@@ -68,7 +68,8 @@ def headline(findings: Findings) -> str:
     return typeset(
         f"{len(truth):,} steps of {tasks} tasks were played on from. What they were worth is known "
         f"with reliability {told(findings.reliability)} ({between(findings.reliability)}; 1 would "
-        f"be exactly); {findings.clear:.0%} of them are clearly worth something.{left_out}"
+        f"be exactly); {percent_of(findings.clear)} % of them are clearly worth something."
+        f"{left_out}"
     )
 
 
@@ -183,7 +184,7 @@ def figure_table(findings: Findings) -> Table:
     """Every figure of every method at every share of noise: the numbers behind all others."""
     rows = []
     for one in findings.judgements.values():
-        for name in FIGURES:
+        for name in JUDGED:
             figure: Resampled = getattr(one, name)
             ends = (figure.value, *figure.interval)
             told_ends = ("" if math.isnan(end) else f"{end:.6f}" for end in ends)

@@ -64,7 +64,7 @@ def test_differences_are_paired_and_judged_by_their_interval():
     better, not_shown = ("+0.30", "+0.30 to +0.30", "better"), ("+0.10", "-0.28 to +0.48")
     assert row(table, "first − wrong") == ("first − wrong", *better, *not_shown, "not shown")
     assert row(table, "first − still")[1:4] == ("+0.50", "+0.31 to +0.69", "better")
-    assert row(table, "first − still")[4:] == ("–", "–", "not shown")
+    assert row(table, "first − still")[4:] == ("–", "–", "not known")
 
 
 def test_the_first_method_alone_has_no_differences():

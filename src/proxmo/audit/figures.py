@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,6 +19,7 @@ from proxmo.pages.figure import (
     COLOURS,
     GRID,
     INK,
+    NARROW,
     SHADE,
     WIDE,
     Figure,
@@ -53,8 +56,8 @@ def audit_figures(findings: Findings) -> list[Figure]:
             Figure(
                 "noise",
                 "As noise grows",
-                "Above, or on the left: correlation with the truth, with its 95 % interval as a "
-                "band, against the share of the observations that read with noise for the "
+                "Above, or on the left: correlation with the truth, with its 95 % interval, "
+                "against the share of the observations that read with noise for the "
                 "methods. Below, or on the right: the share of the steps that it gave exactly 0.",
                 lambda width: _dose(findings, width),
                 broad=True,
@@ -79,9 +82,7 @@ def _forest(findings: Findings, width: float) -> Canvas:
     methods = findings.methods
     canvas, axes = one_axes(width, (1.1 + 0.42 * len(methods)) / width)
     judged = [findings.of(method) for method in methods]
-    low, high = _reach([one.correlation for one in judged])
-    open_low, open_high = _reach([one.expected_correlation for one in judged])
-    axes.set_xlim(max(-1.05, min(0.0, low, open_low) - 0.03), min(1.3, max(high, open_high) + 0.05))
+    axes.set_xlim(*_reach(judged))
     for place, one in enumerate(judged):
         colour = COLOURS[place % len(COLOURS)]
         _interval(axes, one.correlation, place - 0.13, colour, filled=True)
@@ -89,7 +90,7 @@ def _forest(findings: Findings, width: float) -> Canvas:
     for x, filled, label in ((-9, True, "credit"), (-9, False, "mean credit, groups drawn anew")):
         axes.plot([x], [0], "o", color=INK, mfc=INK if filled else "none", label=label)
     axes.axvline(0, color=SHADE, linewidth=1)
-    axes.set_yticks(range(len(methods)), methods)
+    axes.set_yticks(range(len(methods)), [_told(name, width) for name in methods])
     axes.set_ylim(len(methods) - 0.45, -0.55)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.grid(visible=False, axis="y")
@@ -98,11 +99,14 @@ def _forest(findings: Findings, width: float) -> Canvas:
     return canvas
 
 
-def _reach(figures: Sequence[Resampled]) -> tuple[float, float]:
-    """The least and the greatest end of the intervals, 0 where there is none."""
-    ends = [end for figure in figures for end in (*figure.interval, figure.value)]
+def _reach(judged: Sequence[Judgement]) -> tuple[float, float]:
+    """Ends of the axis: all but intervals of mean credit, which go anywhere where little is known,
+    and at most from -1 to a little over 1."""
+    ends = [end for one in judged for end in one.correlation.interval]
+    ends += [one.expected_correlation.value for one in judged]
     known = [end for end in ends if math.isfinite(end)]
-    return min(known, default=0.0), max(known, default=0.0)
+    low, high = min([0.0, *known]), max([0.0, *known])
+    return max(low, -1.0) - 0.05, min(high, 1.1) + 0.05
 
 
 def _interval(axes: Axes, figure: Resampled, y: float, colour: str, *, filled: bool) -> None:
@@ -130,15 +134,18 @@ def _dose(findings: Findings, width: float) -> Canvas:
         axes.set_ylabel(label)
         axes.set_xlabel("share of observations with noise")
         axes.set_xticks(noises, [f"{noise:g}" for noise in noises])
+    # Beside one another, so that one interval does not hide the next.
+    apart = 0.06 * min(b - a for a, b in pairwise(noises)) / len(findings.methods)
     for place, method in enumerate(findings.methods):
         style = line_style(place)
         judged = [findings.of(method, noise) for noise in noises]
-        ends = np.array([one.correlation.interval for one in judged])
+        at = np.array(noises) + apart * (2 * place - len(findings.methods) + 1)
         values = [one.correlation.value for one in judged]
-        grid[0].plot(noises, values, label=method, linewidth=2, markersize=5, **style)
-        grid[0].fill_between(noises, *ends.T, color=style["color"], alpha=0.08, linewidth=0)
+        grid[0].plot(at, values, label=_told(method, width), linewidth=1.6, ms=5, **style)
+        ends = np.array([one.correlation.interval for one in judged])
+        grid[0].vlines(at, *ends.T, color=style["color"], alpha=0.5, linewidth=1.4)
         silent = [100 * one.silent for one in judged]
-        grid[1].plot(noises, silent, linewidth=2, markersize=5, **style)
+        grid[1].plot(at, silent, linewidth=1.6, markersize=5, **style)
     grid[0].axhline(0, color=SHADE, linewidth=1)
     grid[1].set_ylim(-3, 103)
     outer_legend(canvas, grid[0], len(findings.methods), width)
@@ -175,9 +182,9 @@ def _cloud(axes: Axes, worth: Floats, one: Judgement, findings: Findings, colour
     edge = _FAR + 0.3
     axes.set(xlim=(-edge, edge), ylim=(-edge, edge), aspect="equal", xticks=range(-4, 5, 2))
     axes.set_yticks(range(-4, 5, 2))
-    axes.set_title(
-        typeset(f"{one.method}, r = {told(one.correlation)}"), loc="left", fontsize=9, color=INK
-    )
+    axes.set_title(_told(one.method, NARROW), loc="left", fontsize=9, color=INK)
+    told_figure = typeset(f"r = {told(one.correlation)}")
+    axes.text(0.03, 0.93, told_figure, transform=axes.transAxes, fontsize=8.5, color=INK)
 
 
 def _dots(axes: Axes, x: Floats, y: Floats, colour: str) -> None:
@@ -185,7 +192,12 @@ def _dots(axes: Axes, x: Floats, y: Floats, colour: str) -> None:
     gap = np.full(len(x), np.nan)
     across = np.stack([x, x + _DOT, gap], axis=1).ravel()
     up = np.stack([y, y, gap], axis=1).ravel()
-    axes.plot(across, up, color=colour, linewidth=3, alpha=0.6, solid_capstyle="round")
+    axes.plot(across, up, color=colour, linewidth=3, alpha=0.7, solid_capstyle="round")
+
+
+def _told(name: str, width: float) -> str:
+    """A method's name, in lines that leave room for what it names."""
+    return "\n".join(textwrap.wrap(name, 30 if width == WIDE else 20, break_on_hyphens=False))
 
 
 def _standard(x: Floats) -> Floats:

@@ -65,7 +65,8 @@ def write_audit(
     ):
         if drawn in figures:
             there = (table_element(tables[one]) for one in listed if one in tables)
-            sections.append((name, figure_element(figures[drawn]) + "".join(there)))
+            figure = f'<div class="figures">{figure_element(figures[drawn])}</div>'
+            sections.append((name, figure + "".join(there)))
     sections.append(("credit", _credit(findings, records, tasks)))
     sections.append(("settings", _settings(folder, estimators)))
     script = (files("proxmo.audit") / "page.js").read_text(encoding="utf-8")
@@ -202,13 +203,13 @@ def _finding(first: Judgement, other: Judgement) -> str:
     """How much better than another method the first one agrees with the truth."""
     difference = first.correlation - other.correlation
     found = verdict(difference)
-    style = "soft" if found == "not shown" else found
+    style = found if found in ("better", "worse") else "soft"
     figure = typeset(
         f"{told(difference, sign=True)} (95\u00a0% interval {between(difference, sign=True)})"
     )
     return (
         f"<li>{escape(first.method)} − {escape(other.method)}: correlation {escape(figure)}: "
-        f'<span class="{style}">{"difference not shown" if style == "soft" else found}</span></li>'
+        f'<span class="{style}">{f"difference {found}" if style == "soft" else found}</span></li>'
     )
 
 

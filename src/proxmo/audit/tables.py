@@ -195,11 +195,13 @@ def figure_table(findings: Findings) -> Table:
 
 
 def verdict(difference: Resampled) -> str:
-    """`better`, `worse` or `not shown`, as its interval leaves out zero."""
+    """`better` or `worse` as its interval leaves out zero, `not shown`, or `not known`."""
     low, high = difference.interval
-    if low > 0 or high < 0:
-        return "better" if difference.value > 0 else "worse"
-    return "not shown"
+    if math.isnan(low):
+        return "not known"
+    if low <= 0 <= high:
+        return "not shown"
+    return "better" if difference.value > 0 else "worse"
 
 
 def told(figure: Resampled, *, sign: bool = False) -> str:

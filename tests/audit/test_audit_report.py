@@ -3,14 +3,17 @@
 import csv
 import io
 import json
+import re
 import warnings
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from audited import NASTY, RECORDS, UNDEFINED, WORTH, figure, found
+from matplotlib.colors import to_rgb
+from matplotlib.image import imread
 from rich.console import Console
 
 from proxmo import GRPO, ProxMO
@@ -28,7 +31,7 @@ from proxmo.audit.tables import (
     summary,
     tables_of,
 )
-from proxmo.pages.figure import NARROW, WIDE
+from proxmo.pages.figure import COLOURS, NARROW, WIDE
 
 ESTIMATORS = {"first": ProxMO(lam=0.5), "wrong": GRPO(), "still": GRPO()}
 
@@ -61,9 +64,9 @@ def test_differences_are_paired_and_judged_by_their_interval():
     table = paired_table(found())
     # In every resample `first` is 0.3 ahead; of expected credit the resamples go against each
     # other, and 0.1 is not shown.
-    better, not_shown = ("+0.30", "+0.30 to +0.30", "better"), ("+0.10", "-0.28 to +0.48")
+    better, not_shown = ("+0.300", "+0.300 to +0.300", "better"), ("+0.100", "-0.280 to +0.480")
     assert row(table, "first − wrong") == ("first − wrong", *better, *not_shown, "not shown")
-    assert row(table, "first − still")[1:4] == ("+0.50", "+0.31 to +0.69", "better")
+    assert row(table, "first − still")[1:4] == ("+0.500", "+0.310 to +0.690", "better")
     assert row(table, "first − still")[4:] == ("–", "–", "not known")
 
 
@@ -82,7 +85,7 @@ def test_noise_has_tables_only_where_there_is_more_than_one():
         *("first", "0.50 (0.31 to 0.69)", "0", "0.25 (0.06 to 0.44)", "0"),
     )
     assert row(paired_noise_table(findings), "first − still")[3:] == (
-        *("+0.25 (+0.06 to +0.44)", "better"),
+        *("+0.250 (+0.060 to +0.440)", "better"),
     )
     assert score_table(findings).title == "Credit against the truth, noise 0"
 
@@ -153,8 +156,8 @@ def test_the_forest_says_which_figure_lies_beyond_it():
     (axes,) = canvas.axes
     right = axes.get_xlim()[1]
     assert right < 1.5
-    beyond = [line for line in axes.lines if line.get_marker() == ">"]
-    assert [bool(line.get_xdata()[0] < right) for line in beyond] == [True]
+    (beyond,) = [line for line in axes.lines if line.get_marker() == ">"]
+    assert np.max(beyond.get_xdata()) < right
 
 
 def test_every_audited_step_is_in_the_file_of_the_truth(tmp_path):
@@ -216,14 +219,17 @@ def test_scores_hold_every_figure_as_plain_data(tmp_path):
 def test_an_estimator_of_ones_own_is_told_by_its_name_and_options(tmp_path):
     @dataclass
     class Mine:
-        weigh: object = len
+        weigh: Any = len
         far: float = float("inf")
 
+        def __call__(self, steps):
+            raise NotImplementedError
+
     folder = AuditFolder(tmp_path)
-    write_audit(folder, found(), RECORDS, {"first": Mine(), "wrong": SimpleNamespace()})
+    write_audit(folder, found(), RECORDS, {"first": Mine(), "wrong": GRPO().__call__})
     told = json.loads(folder.scores_file.read_text(), parse_constant=pytest.fail)["options"]
     assert told["first"] == {"class": "Mine", "weigh": "len", "far": "inf"}
-    assert told["wrong"] == {"class": "SimpleNamespace"}
+    assert told["wrong"] == {"class": "method"}
 
 
 def test_page_figures_and_tables_lie_in_the_report(tmp_path):
@@ -248,7 +254,7 @@ def test_page_figures_and_tables_lie_in_the_report(tmp_path):
     text = page.read_text()
     assert "<title>Audit: mine</title>" in text
     assert "first agrees best with the truth: correlation 0.50 (0.31 to 0.69)." in text
-    assert "first − wrong: correlation +0.30 (95\u00a0% interval +0.30 to +0.30)" in text
+    assert "first − wrong: correlation +0.300 (95\u00a0% interval +0.300 to +0.300)" in text
     assert "&lt;b&gt;policy&lt;/b&gt;" in text
     assert "first: ProxMO(" in text
     assert "lam=0.5" in text
@@ -276,3 +282,16 @@ def test_a_step_that_could_not_be_judged_has_no_truth():
     steps = view.data["trajectories"][0]["steps"]
     assert steps[1][4:] == [None, None, None, 0, None]
     assert steps[2][4] == 0.1
+
+
+def test_every_step_is_a_dot_of_the_scatter(tmp_path):
+    drawn = next(one for one in audit_figures(found()) if one.name == "scatter")
+    # Three methods, nine steps each, as lines of no length with round ends.
+    assert len(re.findall(r"M ([\d.]+) ([\d.]+) ?\n?L [\d.]+ \2", drawn.inline(WIDE))) >= 27
+    drawn.save(tmp_path)
+    seen = imread(tmp_path / "scatter.png")[..., :3]
+    # The colours of the first two methods, paler as they are not opaque: two clear steps of each.
+    for colour in COLOURS[:2]:
+        tone = 0.7 * np.array(to_rgb(colour)) + 0.3
+        columns = (np.abs(seen - tone).max(axis=2) < 0.02).any(axis=0)
+        assert np.count_nonzero(np.diff(columns.astype(int)) == 1) == 2

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-import textwrap
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 
 from proxmo.audit.judge import Findings, Judgement
 from proxmo.audit.scores import Resampled
@@ -33,7 +35,7 @@ from proxmo.pages.table import typeset
 
 _FAR = 4.0
 """Standard deviations that a scatter shows; what lies farther stands at its edge."""
-_DOT = 0.004
+_DOT = 0.01
 """Length of a line whose round ends are a dot, in standard deviations."""
 
 
@@ -153,22 +155,18 @@ def _dose(findings: Findings, width: float) -> Canvas:
 
 
 def _scatter(findings: Findings, width: float) -> Canvas:
-    columns = 4 if width == WIDE else 2
     methods = findings.methods
-    columns = min(columns, len(methods))
+    columns = min(4 if width == WIDE else 2, len(methods))
     rows = -(-len(methods) // columns)
-    canvas = blank_canvas(width, rows * (width / max(columns, 2) + 0.25) + 0.3)
-    grid = canvas.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
+    canvas = blank_canvas(width, rows * (width / max(columns, 2) + 0.35) + 0.2)
+    grid = canvas.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     worth = _standard(findings.truth.advantage)
-    for place, (axes, method) in enumerate(zip(grid, methods, strict=False)):
+    for place, (axes, method) in enumerate(zip(grid.flatten(), methods, strict=False)):
         _cloud(axes, worth, findings.of(method), findings, COLOURS[place % len(COLOURS)])
-    for axes in grid[len(methods) :]:
+    for axes in grid.flatten()[len(methods) :]:
         axes.set_visible(False)
-    for axes in grid[::columns]:
-        axes.set_ylabel("credit, sd")
-    for axes in grid[max(0, len(methods) - columns) : len(methods)]:
-        axes.set_xlabel("truth, sd")
-        axes.tick_params(labelbottom=True)
+    canvas.supxlabel("truth, standard deviations", fontsize=10, color=INK)
+    canvas.supylabel("credit, standard deviations", fontsize=10, color=INK)
     return canvas
 
 
@@ -182,6 +180,7 @@ def _cloud(axes: Axes, worth: Floats, one: Judgement, findings: Findings, colour
     edge = _FAR + 0.3
     axes.set(xlim=(-edge, edge), ylim=(-edge, edge), aspect="equal", xticks=range(-4, 5, 2))
     axes.set_yticks(range(-4, 5, 2))
+    axes.tick_params(labelbottom=True)
     axes.set_title(_told(one.method, NARROW), loc="left", fontsize=9, color=INK)
     told_figure = typeset(f"r = {told(one.correlation)}")
     axes.text(0.03, 0.93, told_figure, transform=axes.transAxes, fontsize=8.5, color=INK)
@@ -189,15 +188,24 @@ def _cloud(axes: Axes, worth: Floats, one: Judgement, findings: Findings, colour
 
 def _dots(axes: Axes, x: Floats, y: Floats, colour: str) -> None:
     """Points as one line of a page's drawing, whose many elements would be its heaviest part."""
-    gap = np.full(len(x), np.nan)
-    across = np.stack([x, x + _DOT, gap], axis=1).ravel()
-    up = np.stack([y, y, gap], axis=1).ravel()
-    axes.plot(across, up, color=colour, linewidth=3, alpha=0.7, solid_capstyle="round")
+    ends = np.stack([np.stack([x, y], axis=1), np.stack([x + _DOT, y], axis=1)], axis=1)
+    path = Path(ends.reshape(-1, 2), [Path.MOVETO, Path.LINETO] * len(x))
+    # Lines as short as these are lost where paths are made simpler, or brought onto pixels.
+    path.should_simplify = False
+    axes.add_patch(
+        PathPatch(path, fc="none", ec=colour, lw=3, alpha=0.7, capstyle="round", snap=False)
+    )
 
 
 def _told(name: str, width: float) -> str:
-    """A method's name, in lines that leave room for what it names."""
-    return "\n".join(textwrap.wrap(name, 30 if width == WIDE else 20, break_on_hyphens=False))
+    """A method's name, in lines between its options, which leave room for what it names."""
+    longest = 30 if width == WIDE else 22
+    lines = [""]
+    for piece in re.split(r"(?<=[:,\s])", name):
+        if lines[-1] and len(lines[-1]) + len(piece) > longest:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)
 
 
 def _standard(x: Floats) -> Floats:

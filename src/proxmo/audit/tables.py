@@ -46,6 +46,10 @@ _NOISE_NOTE = (
     "Correlation with the truth where that share of the observations reads with noise for the "
     "methods, its 95 % interval in brackets. Silent: share of the steps that it gave exactly 0."
 )
+_BRIEF_NOISE_NOTE = (
+    "Correlation with the truth where that share of the observations reads with noise for the "
+    "methods; intervals and differences are in the report."
+)
 _PAIRED_NOISE_NOTE = (
     "Correlation of the first method less that of another, on the same noisy observations, with "
     "its 95 % interval, paired over tasks."
@@ -54,9 +58,13 @@ _PAIRED_NOISE_NOTE = (
 
 def summary(findings: Findings) -> list[RenderableType]:
     """What a terminal shows: what was audited, and tables of methods, differences and noise."""
+    tables = [score_table(findings), paired_table(findings)]
+    if len(findings.noises) > 1:
+        tables.append(_brief_noise_table(findings))
     lines: list[RenderableType] = [headline(findings)]
-    for table in tables_of(findings):
-        lines += ["", _grid(table)]
+    for table in tables:
+        if table.rows:
+            lines += ["", _grid(table)]
     return lines
 
 
@@ -159,6 +167,16 @@ def noise_table(findings: Findings) -> Table:
     )
 
 
+def _brief_noise_table(findings: Findings) -> Table:
+    """The same without intervals, for a terminal, which is not as wide."""
+    rows = [
+        (method, *(told(findings.of(method, noise).correlation) for noise in findings.noises))
+        for method in findings.methods
+    ]
+    columns = ("method", *(f"noise {noise:g}" for noise in findings.noises))
+    return Table("noise", "Correlation as noise grows", columns, tuple(rows), _BRIEF_NOISE_NOTE)
+
+
 def paired_noise_table(findings: Findings) -> Table:
     """The first method against every other as noise on observations grows."""
     name, *others = findings.methods
@@ -205,7 +223,7 @@ def verdict(difference: Resampled) -> str:
 
 
 def told(figure: Resampled, *, sign: bool = False) -> str:
-    """A figure with two decimals, a dash where it is undefined."""
+    """A figure, with its sign if it is a difference; a dash where it is undefined."""
     if math.isnan(figure.value):
         return NO_INTERVAL
     return _number(figure.value, sign)
@@ -235,9 +253,8 @@ def _at(findings: Findings) -> str:
 
 
 def _number(value: float, sign: bool) -> str:
-    """Two decimals; what rounds to nothing has no minus."""
-    rounded = round(value, 2) + 0.0
-    return f"{rounded:+.2f}" if sign else f"{rounded:.2f}"
+    """Two decimals, of a difference three; what rounds to nothing has no minus."""
+    return f"{round(value, 3) + 0.0:+.3f}" if sign else f"{round(value, 2) + 0.0:.2f}"
 
 
 def _grid(table: Table) -> Grid:

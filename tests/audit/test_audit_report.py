@@ -111,6 +111,7 @@ def test_every_figure_is_in_one_file():
 def test_the_headline_says_what_was_audited_and_how_well_it_is_known():
     told = headline(found())
     assert told.startswith("9 steps of 3 tasks were played on from.")
+    assert "discounted by 0.95" in told
     assert "reliability 0.62 (0.43 to 0.81; 1 would be exactly); 67 % of them" in told
     findings = found()
     cut = replace(findings, truth=replace(findings.truth, left_out=2))

@@ -91,8 +91,8 @@ def _forest(findings: Findings, width: float) -> Canvas:
         _interval(axes, one.expected_correlation, place + 0.2, colour, filled=False)
     for x, filled, label in ((-9, True, "credit"), (-9, False, "mean credit, groups drawn anew")):
         axes.plot([x], [0], "o", color=INK, mfc=INK if filled else "none", label=label)
-    axes.axvline(0, color=SHADE, linewidth=1)
-    axes.axvline(1, color=SHADE, linewidth=1, linestyle="--")
+    axes.axvline(0, color=SHADE, linewidth=1, zorder=0.9)
+    axes.axvline(1, color=SHADE, linewidth=1, zorder=0.9, linestyle="--")
     axes.set_yticks(range(len(methods)), [_told(name, width) for name in methods])
     axes.set_ylim(len(methods) - 0.45, -0.55)
     axes.grid(axis="x", color=GRID, linewidth=0.8)

@@ -63,6 +63,8 @@ class Findings:
     clear: float
     """Share of the steps whose worth differs from 0 by more than two standard errors."""
     judgements: dict[_Key, Judgement]
+    gamma: float
+    """Discount of the truth."""
 
     @property
     def methods(self) -> list[str]:
@@ -122,7 +124,7 @@ def judge(
                 name, amount, given, again, truth, bootstrap, reliability
             )
             on_progress(len(judgements), total)
-    return Findings(truth, reliability, float(truth.clear.mean()), judgements)
+    return Findings(truth, reliability, float(truth.clear.mean()), judgements, gamma)
 
 
 def _judgement(

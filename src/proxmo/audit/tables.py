@@ -74,10 +74,10 @@ def headline(findings: Findings) -> str:
     tasks = len(np.unique(truth.task))
     left_out = f" {truth.left_out:,} more could not be judged." if truth.left_out else ""
     return typeset(
-        f"{len(truth):,} steps of {tasks} tasks were played on from. What they were worth is known "
-        f"with reliability {told(findings.reliability)} ({between(findings.reliability)}; 1 would "
-        f"be exactly); {percent_of(findings.clear)} % of them are clearly worth something."
-        f"{left_out}"
+        f"{len(truth):,} steps of {tasks} tasks were played on from. What they were worth, "
+        f"discounted by {findings.gamma:g}, is known with reliability "
+        f"{told(findings.reliability)} ({between(findings.reliability)}; 1 would be exactly); "
+        f"{percent_of(findings.clear)} % of them are clearly worth something.{left_out}"
     )
 
 

@@ -296,3 +296,14 @@ def test_every_step_is_a_dot_of_the_scatter(tmp_path):
         tone = 0.7 * np.array(to_rgb(colour)) + 0.3
         columns = (np.abs(seen - tone).max(axis=2) < 0.02).any(axis=0)
         assert np.count_nonzero(np.diff(columns.astype(int)) == 1) == 2
+
+
+def test_a_methods_name_is_drawn_as_it_is():
+    findings = found((0.0, 1.0))
+    name = "a$\\frac$:lam=0,temperature=0.05,gamma=0.9"
+    judgements = {
+        (name, noise): replace(findings.of("first", noise), method=name) for noise in (0.0, 1.0)
+    }
+    for drawn in audit_figures(replace(findings, judgements=judgements)):
+        for width in (WIDE, NARROW):
+            assert r"a$\frac$:lam=0," in drawn.inline(width)

@@ -205,7 +205,7 @@ def _told(name: str, width: float) -> str:
         if lines[-1] and len(lines[-1]) + len(piece) > longest:
             lines.append("")
         lines[-1] += piece
-    return "\n".join(lines)
+    return "\n".join(lines).replace("$", r"\$")  # which would begin a formula
 
 
 def _standard(x: Floats) -> Floats:

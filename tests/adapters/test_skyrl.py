@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("skyrl", reason="skyrl is not installed: uv sync --extra skyrl")
 
+import pyarrow.parquet
 import torch
 from byte_tokenizer import OPENS, byte_tokenizer
 from new_method import Twice
@@ -25,7 +26,7 @@ from proxmo.adapters.columns import COLUMN, row_column
 from proxmo.adapters.failures import credit_played
 from proxmo.adapters.methods import estimator_of
 from proxmo.adapters.skyrl.columns import collect_turns
-from proxmo.adapters.skyrl.data import skyrl_rows
+from proxmo.adapters.skyrl.data import main, skyrl_rows
 from proxmo.adapters.skyrl.environment import register_environment
 from proxmo.adapters.skyrl.trainer import ProxMOGenerator, ProxMOSkyRLTrainer, check_config
 from proxmo.adapters.tasks import place_tasks
@@ -256,6 +257,18 @@ def test_a_thought_that_the_template_began_is_judged_with_it(thinking):
     assert tokenizer.decode(output["prompt_token_ids"][0]).endswith(
         "<think>\n" if thinking else "</think>\n\n"
     )
+
+
+def test_tasks_are_written_in_every_style_that_their_environment_has(tmp_path, capsys):
+    out = tmp_path / "tasks.parquet"
+    for style in ("think", "compact", "numbered"):
+        told = ["--split", "train", "--style", style, "--out", str(out)]
+        assert main(["--env", "spelt", *told]) == 0
+        rows = pyarrow.parquet.read_table(out).to_pylist()
+        assert {row["proxmo"]["style"] for row in rows} == {style}
+    with pytest.raises(SystemExit):
+        main(["--env", "colours", *told])
+    assert "'numbered' needs an environment that has a codec" in capsys.readouterr().err
 
 
 def test_a_codec_that_breaks_costs_its_episode_only():

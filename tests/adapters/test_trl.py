@@ -14,6 +14,7 @@ import pandas
 import pytest
 import tiny_trl
 import torch
+import toy_env
 from datasets import Dataset
 from gymnasium.utils.env_checker import check_env
 from new_method import Twice
@@ -527,6 +528,20 @@ def test_variables_of_the_template_reach_it_and_thoughts_it_opens_are_known(
     assert action == ("look", True)
 
 
+def test_prompts_are_written_as_the_environments_codec_has_it(tmp_path):
+    trainer = tiny_trl.trainer(
+        tmp_path,
+        options={"max_steps": 1},
+        environment=toy_env.SPELT,
+        tasks=None,
+        prompt_style="numbered",
+    )
+    trainer.train()
+    [(episodes, *_)] = trainer.batches
+    assert {episode.steps[0].prompt.partition(" ")[0] for episode in episodes} == {"ROOM"}
+    assert {episode.steps[0].observation.partition(" ")[0] for episode in episodes} == {"room"}
+
+
 @pytest.mark.parametrize(
     ("room", "response", "turns", "warned"),
     [(512, 512, None, True), (512, 256, None, False), (None, 512, None, False), (9, 9, 1, False)],
@@ -555,6 +570,7 @@ def test_the_warning_comes_from_trls_own_default(tmp_path):
         ({"environment": tiny_trl.Paying}, "max_turns=3 has no meaning"),
         ({"tasks": []}, "0 tasks"),
         ({"rollout_func": print}, "rollout_func cannot be combined"),
+        ({"prompt_style": "numbered"}, "needs an environment that has a codec"),
         ({"max_response_tokens": 0}, "max_response_tokens must be >= 1"),
         ({"train_dataset": Dataset.from_dict({"prompt": ["a"]})}, "column 'task'"),
         ({"options": {"multi_objective_aggregation": "normalize_then_sum"}}, "sum_then_normalize"),

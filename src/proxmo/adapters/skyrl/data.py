@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
-from proxmo.adapters.tasks import add_task_options, place_given, write_rows
+from proxmo.adapters.tasks import add_task_options, make_prompter, place_given, write_rows
 from proxmo.envs.noise import check_noise
 from proxmo.errors import ProxmoError
 from proxmo.prompts import PromptStyle
@@ -27,9 +27,12 @@ def skyrl_rows(
 
     `max_steps` cuts episodes off (None: the environment's default); `episode_seed`, with the
     task, seeds an episode's environment; a share `noise` of the observations has a sentence that
-    says nothing of the task (`proxmo.envs.noise`).
+    says nothing of the task (`proxmo.envs.noise`). Raises `InputError` for the style `numbered`
+    where the environment has no codec.
     """
     check_noise(noise)
+    for env in {place["env"] for _, place in places}:
+        make_prompter(env, style)  # here, and not on a worker, is a style refused that it has not
     settings = {"style": style, "max_steps": max_steps or 0, "episode_seed": episode_seed}
     settings |= {"noise": noise}
     return [
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Write the tasks of an environment for SkyRL.",
     )
     add_task_options(parser)
-    parser.add_argument("--style", choices=("think", "compact"), default="think")
+    parser.add_argument("--style", choices=get_args(PromptStyle), default="think")
     parser.add_argument("--max-steps", type=int, help="turns of an episode at most")
     parser.add_argument("--episode-seed", type=int, default=0, help="of environments (default 0)")
     parser.add_argument("--noise", type=float, default=0.0, help="noisy share of observations")

@@ -12,6 +12,7 @@ from proxmo.envs import registry
 from proxmo.envs.base import Task, TaskSet
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError
+from proxmo.prompts import Codec
 
 Environment = str | EnvSpec | Callable[[], Any]
 """A name of the registry, a spec, or anything that makes a new text environment when called."""
@@ -21,8 +22,8 @@ Tasks = TaskSet | Sequence[Task]
 
 def resolve(
     environment: Environment, tasks: Tasks | None, max_turns: int | None, seed: int
-) -> tuple[Callable[[], Any], Tasks]:
-    """A function that makes an environment, and the tasks to train on.
+) -> tuple[Callable[[], Any], Tasks, Codec | None]:
+    """A function that makes an environment, the tasks to train on, the codec of its texts.
 
     An environment of the registry has tasks of its own (split "train", made or drawn with
     `seed`) where none are given.
@@ -33,7 +34,9 @@ def resolve(
     """
     if isinstance(environment, str):
         environment = registry.get(environment)
+    codec = None
     if isinstance(environment, EnvSpec):
+        codec = environment.make_codec()
         tasks = environment.load_tasks("train", seed=seed) if tasks is None else tasks
         make_env: Callable[[], Any] = partial(environment.make, max_steps=max_turns)
     elif callable(environment):
@@ -55,7 +58,7 @@ def resolve(
         )
     if not len(tasks):
         raise InputError("there are 0 tasks to train on; give at least one")
-    return make_env, tasks
+    return make_env, tasks, codec
 
 
 def task_dataset(

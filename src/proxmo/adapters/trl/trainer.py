@@ -66,7 +66,8 @@ class ProxMOTrainer(GRPOTrainer):
         tasks: What to train on. Without it, the environment's own split "train".
         eval_tasks: What `evaluate()` plays; none by default.
         max_turns: Turns of an episode at most; the environment's default otherwise.
-        prompt_style: "think" or "compact" (`proxmo.prompts`).
+        prompt_style: "think", "compact" or, where the environment has a codec, "numbered"
+            (`proxmo.prompts`).
         max_response_tokens: Longest response of a turn. `args.max_completion_length` is
             the longest conversation after its first prompt, as with TRL's tools: an episode
             ends when it is reached.
@@ -114,9 +115,9 @@ class ProxMOTrainer(GRPOTrainer):
             )
         _warn_of_room(args.max_completion_length, max_response_tokens, max_turns)
         self._credit: Estimator = _estimator(credit, args)
-        self._make_env, self._tasks = resolve(environment, tasks, max_turns, args.seed)
+        self._make_env, self._tasks, codec = resolve(environment, tasks, max_turns, args.seed)
         self._eval_tasks = eval_tasks
-        self._prompter = Prompter(prompt_style)
+        self._prompter = Prompter(prompt_style, codec=codec)
         self._noise = noise
         self._max_response_tokens = max_response_tokens
         self._played: list[Trajectory] = []

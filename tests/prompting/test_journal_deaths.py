@@ -52,10 +52,19 @@ def die_and_go_on(deaths, server, scene, number: int, folder: Path) -> None:
     assert out.read_text() == scene[1]
     assert not list(folder.glob("*.answers.*"))
     # Both tasks are asked for at once: at most two answers had come and were not yet on record.
-    changes = scene[0][:number]
-    if not any("remove result.json.answers.jsonl" in change for change in changes):
-        assert len(server.requests) <= 6 + 2
+    assert len(server.requests) <= 6 + 2
     shutil.rmtree(folder)
+
+
+def test_an_evaluation_whose_result_is_written_asks_for_nothing_again(
+    deaths, server, scene, tmp_path
+):
+    written = max(i for i, change in enumerate(scene[0]) if "answers" not in change)
+    removals = range(written + 1, len(scene[0]))
+    assert len(removals) == 2  # of the answers, and of what they were given for
+    for number in removals:
+        die_and_go_on(deaths, server, scene, number, tmp_path / str(number))
+        assert len(server.requests) == 6
 
 
 def test_an_evaluation_that_dies_before_some_changes_goes_on(deaths, server, scene, tmp_path):

@@ -22,7 +22,7 @@ from proxmo.commands.result_file import (
     check_answers,
     check_out,
     check_same,
-    settings_file,
+    forget_answers,
     write_result,
 )
 from proxmo.config import BUILTIN, PolicyConfig, SftConfig, Share, Switch, TemplateOptions
@@ -175,8 +175,7 @@ def main(arguments: Sequence[str]) -> None:
         record = {"proxmo": proxmo.__version__, **settings, **prompted.to_dict()}
         write_result(options.out, record)
         if journal is not None:
-            journal.remove()
-            settings_file(journal).unlink(missing_ok=True)
+            forget_answers(journal)
     _show(console, options, spec, prompted)
 
 

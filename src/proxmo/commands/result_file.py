@@ -91,6 +91,15 @@ def check_answers(journal: Journal, settings: Mapping[str, Any]) -> None:
     write_text(file, json.dumps(settings) + "\n")
 
 
+def forget_answers(journal: Journal) -> None:
+    """Delete a server's answers and what they were given for: the result is written.
+
+    The answers go last: killed before, the same command asks for none of them again.
+    """
+    settings_file(journal).unlink(missing_ok=True)
+    journal.remove()
+
+
 def _result(out: Path) -> dict[str, Any] | None:
     """The result in a file; None where nothing is in it, or nothing can be.
 

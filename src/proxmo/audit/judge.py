@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from proxmo.audit.record import TaskRecord
 from proxmo.audit.redraw import Redrawn, redraw
@@ -113,7 +114,7 @@ def judge(
     judgements: dict[_Key, Judgement] = {}
     total = len(noise) * len(estimators)
     for amount in sorted(set(noise)):
-        sampled, redrawn = bench.sampled(amount), bench.redrawn(amount)
+        sampled, redrawn = bench.read(amount)
         for name, estimator in estimators.items():
             with warnings.catch_warnings():
                 # That a method says nothing is what the audit is about.
@@ -183,23 +184,20 @@ class _Bench:
         self._names = _names(records)
         self._anew = anew
         self._columns, first = _sampled(records)
-        where = zip(
-            truth.task.tolist(), truth.trajectory.tolist(), truth.step.tolist(), strict=True
-        )
-        self.places = np.array([first[task, trajectory] + step for task, trajectory, step in where])
+        keys = zip(truth.task.tolist(), truth.trajectory.tolist(), strict=True)
+        self.places = np.array([first[key] for key in keys]) + truth.step
         """(S,) Row of each audited step among the sampled ones."""
 
-    def sampled(self, noise: float) -> Steps:
-        """The batch of all sampled episodes."""
-        return self._steps(noise, **self._columns)
+    def read(self, noise: float) -> tuple[Steps, Steps]:
+        """The batch of all sampled episodes, and the groups that were drawn anew."""
+        anew, texts = self._anew, self._texts(noise)
+        sampled = self._steps(texts, **self._columns)
+        redrawn = self._steps(
+            texts, anew.rows, anew.group, anew.trajectory, anew.step, anew.success
+        )
+        return sampled, redrawn
 
-    def redrawn(self, noise: float) -> Steps:
-        """The groups that were drawn anew."""
-        anew = self._anew
-        return self._steps(noise, anew.rows, anew.group, anew.trajectory, anew.step, anew.success)
-
-    def _steps(self, noise, rows, group, trajectory, step, success) -> Steps:
-        texts = np.array(self._texts(noise), dtype=object)
+    def _steps(self, texts, rows, group, trajectory, step, success) -> Steps:
         return Steps(
             group=group,
             trajectory=trajectory,
@@ -210,14 +208,13 @@ class _Bench:
             valid=self._valid[rows],
         )
 
-    def _texts(self, noise: float) -> list[str]:
+    def _texts(self, noise: float) -> NDArray[np.object_]:
         """Every row's observation as it reads with noise, the same for whoever it is shown to."""
-        if noise == 0:
-            return self._observation
-        return [
-            noisy(text, noise, (name,))
-            for text, name in zip(self._observation, self._names, strict=True)
-        ]
+        texts = np.array(self._observation, dtype=object)
+        if noise > 0:
+            for row in np.unique(np.concatenate([self._columns["rows"], self._anew.rows])):
+                texts[row] = noisy(self._observation[row], noise, (self._names[row],))
+        return texts
 
 
 def _names(records: Sequence[TaskRecord]) -> list[str]:

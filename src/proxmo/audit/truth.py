@@ -19,6 +19,9 @@ import numpy as np
 from proxmo.audit.record import Playthrough, TaskRecord
 from proxmo.credit.steps import Floats, Ints
 
+_ROUNDING = 1e-9
+"""Worth below it is none: sums of equal returns differ by so much."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
@@ -49,7 +52,7 @@ class Truth:
     @property
     def clear(self) -> np.ndarray:
         """(S,) Whether the step's worth differs from zero by more than two standard errors."""
-        return np.abs(self.advantage) > 2 * self.error
+        return np.abs(self.advantage) > np.maximum(2 * self.error, _ROUNDING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,14 +73,18 @@ def test_differences_are_paired_and_judged_by_their_interval():
 def test_the_first_method_alone_has_no_differences():
     findings = found()
     alone = replace(findings, judgements={("first", 0.0): findings.of("first")})
-    assert [table.name for table in tables_of(alone)] == ["scores"]
+    assert [table.name for table in tables_of(alone)] == ["scores", "averaging"]
 
 
 def test_noise_has_tables_only_where_there_is_more_than_one():
-    assert [table.name for table in tables_of(found((0.5,)))] == ["scores", "differences"]
+    assert [table.name for table in tables_of(found((0.5,)))] == [
+        "scores",
+        "averaging",
+        "differences",
+    ]
     findings = found((0.0, 1.0))
     names = [table.name for table in tables_of(findings)]
-    assert names == ["scores", "differences", "noise", "noise-differences"]
+    assert names == ["scores", "averaging", "differences", "noise", "noise-differences"]
     assert row(noise_table(findings), "first") == (
         *("first", "0.50 (0.31 to 0.69)", "0", "0.25 (0.06 to 0.44)", "0"),
     )
@@ -139,8 +143,8 @@ def test_figures_are_drawn_wide_and_narrow_whatever_is_undefined():
         findings.of("still", 0.5), correlation=UNDEFINED, sign=UNDEFINED
     )
     figures = audit_figures(findings)
-    assert [drawn.name for drawn in figures] == ["methods", "noise", "scatter"]
-    assert [drawn.name for drawn in audit_figures(found())] == ["methods", "scatter"]
+    assert [drawn.name for drawn in figures] == ["methods", "averaging", "noise", "scatter"]
+    assert [drawn.name for drawn in audit_figures(found())] == ["methods", "averaging", "scatter"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for drawn in figures:
@@ -243,12 +247,19 @@ def test_page_figures_and_tables_lie_in_the_report(tmp_path):
         "report.html",
         *(
             f"figures/{name}.{s}"
-            for name in ("methods", "noise", "scatter")
+            for name in ("methods", "averaging", "noise", "scatter")
             for s in ("png", "svg")
         ),
         *(
             f"tables/{name}.{s}"
-            for name in ("scores", "differences", "noise", "noise-differences", "figures")
+            for name in (
+                "scores",
+                "averaging",
+                "differences",
+                "noise",
+                "noise-differences",
+                "figures",
+            )
             for s in ("md", "csv")
         ),
     }

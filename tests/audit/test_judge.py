@@ -179,3 +179,18 @@ def test_methods_have_options_and_one_charge():
     )
     with pytest.raises(InputError, match="named twice"):
         methods_named(["grpo", "grpo"])
+
+
+def test_means_over_groups_lose_their_noise_and_keep_their_bias(records):
+    found = judge(records, methods_named(["grpo", "proxmo-step:lam=0"]), gamma=GAMMA)
+    for method in found.methods:
+        one = found.of(method)
+        single = one.expected_correlation.value * one.signal.value**0.5
+        assert one.averaged(1).value == pytest.approx(single)
+        four = (
+            one.expected_correlation.value
+            * (4 * one.signal.value / (1 + 3 * one.signal.value)) ** 0.5
+        )
+        assert one.averaged(4).value == pytest.approx(four)
+        assert single <= four <= one.averaged(10**6).value
+        assert one.averaged(10**6).value == pytest.approx(one.expected_correlation.value, abs=1e-4)

@@ -51,7 +51,16 @@ def audit_figures(findings: Findings) -> list[Figure]:
             "to its left is noise.",
             lambda width: _forest(findings, width),
             broad=True,
-        )
+        ),
+        Figure(
+            "averaging",
+            "As chance averages out",
+            "Correlation with the truth of mean credit over so many groups drawn anew around a "
+            "step. On the left credit as one update gets it: noise counts. To the right noise "
+            "averages out, and what is missing to 1 is bias. Where lines cross, the method that "
+            "says more of a single step teaches less in the long run.",
+            lambda width: _averaging(findings, width),
+        ),
     ]
     if len(findings.noises) > 1:
         figures.append(
@@ -123,6 +132,23 @@ def _interval(axes: Axes, figure: Resampled, y: float, colour: str, *, filled: b
     marker = "o" if inside == figure.value else "<" if figure.value < left else ">"
     size, face = (8, colour) if filled else (6.5, "none")
     axes.plot([inside], [y], marker, color=colour, markersize=size, mfc=face, mew=1.4)
+
+
+def _averaging(findings: Findings, width: float) -> Canvas:
+    canvas, axes = one_axes(width, 0.55 if width == WIDE else 0.9)
+    groups = 2 ** np.arange(8)
+    for place, method in enumerate(findings.methods):
+        style = line_style(place) | {"marker": ""}
+        values = [findings.of(method).averaged(int(count)).value for count in groups]
+        axes.plot(groups, values, label=_told(method, width), linewidth=1.8, **style)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(groups, [str(count) for count in groups])
+    axes.axhline(0, color=SHADE, linewidth=1)
+    axes.set_ylim(top=1.02)
+    axes.set_xlabel("groups that each step's credit is a mean of")
+    axes.set_ylabel("correlation with the truth")
+    outer_legend(canvas, axes, len(findings.methods), width)
+    return canvas
 
 
 def _dose(findings: Findings, width: float) -> Canvas:

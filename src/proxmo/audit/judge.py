@@ -53,6 +53,16 @@ class Judgement:
     silent: float
     """Share of the steps to which it gave exactly 0."""
 
+    def averaged(self, groups: int) -> Resampled:
+        """Correlation with the truth of its mean credit over so many groups around each step.
+
+        What training comes to that meets like steps again and again: noise averages out, bias
+        stays. With s the signal, the mean of n has the signal n s / (1 + (n - 1) s) (Spearman and
+        Brown), and the correlation its root times the expected one.
+        """
+        signal = Resampled(_of_mean(self.signal.value, groups), _of_mean(self.signal.draws, groups))
+        return self.expected_correlation.times_root(signal)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
@@ -166,6 +176,11 @@ def _judgement(
         ),
         silent=float((given == 0).mean()),
     )
+
+
+def _of_mean(signal, groups: int):
+    """The signal of a mean over groups, from that of one."""
+    return groups * signal / (1 + (groups - 1) * signal)
 
 
 def _settled(advantage: Floats) -> Floats:

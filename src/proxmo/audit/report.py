@@ -60,6 +60,7 @@ def write_audit(
     sections = []
     for name, drawn, listed in (
         ("methods", "methods", ("scores", "differences")),
+        ("averaging", "averaging", ("averaging",)),
         ("noise", "noise", ("noise", "noise-differences")),
         ("steps", "scatter", ()),
     ):

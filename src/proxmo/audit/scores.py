@@ -45,6 +45,13 @@ class Resampled:
             value = self.value / np.sqrt(other.value) if other.value > 0 else float("nan")
         return Resampled(float(value), draws)
 
+    def times_root(self, other: Resampled) -> Resampled:
+        """This figure times another's square root, as a correlation by a reliability's."""
+        with np.errstate(invalid="ignore"):
+            draws = self.draws * np.sqrt(np.where(other.draws > 0, other.draws, np.nan))
+            value = self.value * np.sqrt(other.value) if other.value > 0 else float("nan")
+        return Resampled(float(value), draws)
+
 
 class Bootstrap:
     """Resamples of the tasks, the same for all that is asked of them."""

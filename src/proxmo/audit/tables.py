@@ -24,6 +24,8 @@ JUDGED = (
     "signal",
 )
 """What a judgement says with an interval."""
+AVERAGED = (1, 4, 16)
+"""Numbers of groups over which mean credit is told."""
 VERDICTS = {"better": "green", "worse": "red"}
 
 _SCORES_NOTE = (
@@ -36,6 +38,12 @@ _SCORES_NOTE = (
     "which no number of samples averages out. Signal: share of its credit's variance that is no "
     "chance, as two draws of the group around a step agree on it; the rest is noise. Silent: share "
     "of the steps that it gave exactly 0."
+)
+_AVERAGING_NOTE = (
+    "Correlation with the truth of a method's mean credit over so many groups drawn anew around "
+    "the same step, worked out from its expected correlation and its signal (Spearman and Brown), "
+    "the noise of the truth left out. One group is what an update has of a step; training that "
+    "meets like steps in many groups is nearer the right."
 )
 _PAIRED_NOTE = (
     "The first method less another, over the same tasks drawn anew; an interval that includes 0 "
@@ -83,7 +91,7 @@ def headline(findings: Findings) -> str:
 
 def tables_of(findings: Findings) -> list[Table]:
     """All that there is to read; a table without rows is left out."""
-    tables = [score_table(findings), paired_table(findings)]
+    tables = [score_table(findings), averaging_table(findings), paired_table(findings)]
     if len(findings.noises) > 1:
         tables += [noise_table(findings), paired_noise_table(findings)]
     return [table for table in tables if table.rows]
@@ -123,6 +131,22 @@ def score_table(findings: Findings) -> Table:
         ),
         tuple(rows),
         _SCORES_NOTE,
+    )
+
+
+def averaging_table(findings: Findings) -> Table:
+    """What every method would come to if each step's credit were a mean over so many groups."""
+    rows = []
+    for one in map(findings.of, findings.methods):
+        means = (_surely(one.averaged(groups)) for groups in AVERAGED)
+        rows.append((one.method, *means, _surely(one.expected_correlation)))
+    columns = (f"{groups} group{'s' * (groups > 1)}" for groups in AVERAGED)
+    return Table(
+        "averaging",
+        f"Correlation as chance averages out{_at(findings)}",
+        ("method", *columns, "any number"),
+        tuple(rows),
+        _AVERAGING_NOTE,
     )
 
 

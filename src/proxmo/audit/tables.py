@@ -40,10 +40,10 @@ _SCORES_NOTE = (
     "of the steps that it gave exactly 0."
 )
 _AVERAGING_NOTE = (
-    "Correlation with the truth of a method's mean credit over so many groups drawn anew around "
-    "the same step, worked out from its expected correlation and its signal (Spearman and Brown), "
-    "the noise of the truth left out. One group is what an update has of a step; training that "
-    "meets like steps in many groups is nearer the right."
+    "Groups: correlation with the truth of a method's mean credit over so many groups drawn anew "
+    "around the same step, worked out from its expected correlation and its signal (Spearman and "
+    "Brown), the noise of the truth left out. One group is what an update has of a step; training "
+    "that meets like steps in many groups is nearer the right."
 )
 _PAIRED_NOTE = (
     "The first method less another, over the same tasks drawn anew; an interval that includes 0 "
@@ -140,11 +140,11 @@ def averaging_table(findings: Findings) -> Table:
     for one in map(findings.of, findings.methods):
         means = (_surely(one.averaged(groups)) for groups in AVERAGED)
         rows.append((one.method, *means, _surely(one.expected_correlation)))
-    columns = (f"{groups} group{'s' * (groups > 1)}" for groups in AVERAGED)
+    columns = (f"groups: {groups}" for groups in AVERAGED)
     return Table(
         "averaging",
         f"Correlation as chance averages out{_at(findings)}",
-        ("method", *columns, "any number"),
+        ("method", *columns, "groups: any"),
         tuple(rows),
         _AVERAGING_NOTE,
     )

@@ -138,7 +138,8 @@ def _averaging(findings: Findings, width: float) -> Canvas:
     canvas, axes = one_axes(width, 0.55 if width == WIDE else 0.9)
     groups = 2 ** np.arange(8)
     for place, method in enumerate(findings.methods):
-        style = line_style(place) | {"marker": ""}
+        style = line_style(place)
+        style["marker"] = ""  # a curve, worked out
         values = [findings.of(method).averaged(int(count)).value for count in groups]
         axes.plot(groups, values, label=_told(method, width), linewidth=1.8, **style)
     axes.set_xscale("log", base=2)

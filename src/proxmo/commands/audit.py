@@ -16,8 +16,9 @@ from tyro.conf import arg
 
 import proxmo
 from proxmo.commands.console import make_console
+from proxmo.commands.models import model_named
 from proxmo.commands.options import parse_options
-from proxmo.config import BUILTIN, PolicyConfig, SftConfig, Share, TemplateOptions
+from proxmo.config import BUILTIN, PolicyConfig, Share, TemplateOptions
 from proxmo.envs import registry
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError, ProxmoError
@@ -161,14 +162,9 @@ def _new_folder(options: AuditOptions) -> Path:
 def _player(options: AuditOptions, spec: EnvSpec, settings: AuditSettings, bars: Bars) -> Player:
     from proxmo.audit.workers import Player
 
-    model = options.model
-    if model == BUILTIN:
-        from proxmo.cold_start.make import cold_start
-
-        made = cold_start(
-            spec, options.data, SftConfig(), max_steps=options.max_steps, report=bars.cold_start
-        )
-        model = str(made)
+    model = model_named(
+        options.model, spec, options.data, options.max_steps, options.env_noise, bars
+    )
     graded = {"graded": True} if options.reward == "score" else {}
     if graded and not spec.graded:
         raise InputError(f"environment {spec.name!r} gives no score; leave --reward at success")

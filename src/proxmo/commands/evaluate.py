@@ -16,6 +16,7 @@ from tyro.conf import FlagCreatePairsOff, arg, create_mutex_group
 
 import proxmo
 from proxmo.commands.console import make_console
+from proxmo.commands.models import model_named
 from proxmo.commands.options import parse_options
 from proxmo.commands.result_file import (
     answers_file,
@@ -25,7 +26,7 @@ from proxmo.commands.result_file import (
     forget_answers,
     write_result,
 )
-from proxmo.config import BUILTIN, PolicyConfig, SftConfig, Share, Switch, TemplateOptions
+from proxmo.config import PolicyConfig, Share, Switch, TemplateOptions
 from proxmo.envs import registry
 from proxmo.envs.spec import EnvSpec
 from proxmo.errors import InputError, ProxmoError
@@ -348,19 +349,7 @@ def _contender(
 
 
 def _policy_config(options: EvaluateOptions, spec: EnvSpec, bars: Bars) -> PolicyConfig:
-    model = options.model
-    if model == BUILTIN:
-        from proxmo.cold_start.make import cold_start
-
-        made = cold_start(
-            spec,
-            options.data,
-            SftConfig(),
-            max_steps=options.max_steps,
-            noise=options.noise,
-            report=bars.cold_start,
-        )
-        model = str(made)
+    model = model_named(options.model, spec, options.data, options.max_steps, options.noise, bars)
     return PolicyConfig(
         model=model,
         gguf_file=options.gguf_file,

@@ -38,12 +38,14 @@ METHODS = (
     "proxmo",
     "proxmo-step",
     "proxmo-step:lam=0",
+    "proxmo-step:leave_one_out=true",
     "grpo",
     "gigpo",
     "hgpo",
     "graphgpo",
     "g2po",
     "bellman",
+    "bellman:similarity=tfidf",
     "turn-index",
 )
 """Methods that are judged unless the user names others; differences are from the first."""

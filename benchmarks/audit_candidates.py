@@ -222,7 +222,7 @@ def judged(folder: Path) -> None:
 
     Those that solve for every trajectory of every group that is drawn anew would take hours.
     """
-    records = [read_record(file) for file in sorted((folder / "tasks").glob("*.parquet"))]
+    records = [read_record(file) for file in sorted((folder / "tasks").glob("[!.]*.parquet"))]
     methods = {name: proxmo.make(name) for name in ("proxmo", "gigpo", "g2po", "bellman", "grpo")}
     quick = {name: one for name, one in CANDIDATES.items() if "of others" not in name}
     findings = judge(

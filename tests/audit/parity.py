@@ -1,5 +1,7 @@
 """A game that a model of random weights sometimes wins, and such a model."""
 
+import time
+
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -48,11 +50,20 @@ class Hopeless(Parity):
         return other
 
 
+class Slow(Parity):
+    """Takes its time."""
+
+    def reset(self, *, seed=None, options=None):
+        time.sleep(0.2)
+        return super().reset()
+
+
 def load_tasks(split, path, seed, count):
     return [Task(f"{split} {number}", "even") for number in range(count or 4)]
 
 
 SPEC = EnvSpec("parity", env="parity:Parity", tasks="parity:load_tasks", max_steps=3)
+SLOW = EnvSpec("slow", env="parity:Slow", tasks="parity:load_tasks", max_steps=3)
 HOPELESS = EnvSpec("hopeless", env="parity:Hopeless", tasks="parity:load_tasks", max_steps=3)
 
 

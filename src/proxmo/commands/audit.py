@@ -25,6 +25,7 @@ from proxmo.errors import InputError, ProxmoError
 from proxmo.evaluation.tasks import sample_tasks
 from proxmo.files import locked
 from proxmo.progress import Bars
+from proxmo.training.interruption import stoppable
 
 if TYPE_CHECKING:
     from proxmo.audit import TaskRecord
@@ -131,7 +132,11 @@ def main(arguments: Sequence[str]) -> None:
         raise InputError(f"{options.split} has {len(tasks)} task; intervals need at least 2")
     console = make_console()
     folder = AuditFolder(options.out or _new_folder(options))
-    with locked(folder.lock, f"the audit in {folder.folder}"), Bars(console) as bars:
+    with (
+        locked(folder.lock, f"the audit in {folder.folder}"),
+        stoppable(),
+        Bars(console) as bars,
+    ):
         player = _player(options, spec, settings, bars)
         folder.begin(_record(options, spec, player))
         records = _play(folder, player, tasks, _jobs(options), bars)

@@ -112,6 +112,15 @@ def test_runs_that_started_from_other_weights_are_unfair_and_unrecorded_ones_not
     assert fairness_checks(Results(broken))[0].holds is None
 
 
+def test_a_seed_that_started_from_other_weights_is_unfair_though_its_variants_agree(broken):
+    for run in (*broken.cold_starts, *broken.runs):
+        if run.seed == 1:
+            RunFolder(run.folder).write_digest("other weights")
+    check = fairness_checks(Results(broken))[0]
+    assert check.holds is False
+    assert "alfworld/proxmo/seed-1" in check.detail
+
+
 def test_runs_on_other_data_or_of_another_version_are_unfair(broken):
     file = RunFolder(next(run.folder for run in broken.runs if run.variant == "grpo")).start_file
     began = read_start(file)

@@ -20,6 +20,7 @@ from proxmo.comparison.runner import run_jobs, threads_for
 from proxmo.config import SftConfig, load_config
 from proxmo.envs import registry
 from proxmo.errors import InputError, ProxmoError
+from proxmo.training.run_folder import RunFolder
 
 FAKE = Path(__file__).parent / "fake_proxmo.py"
 FILE = """
@@ -269,6 +270,16 @@ def test_a_comparison_goes_on_from_its_folder(place):
     place.compare()
     plan = load_plan(place.out)
     assert all(status.state == "done" for status in run_jobs(jobs_of(plan), plan.out, at_once=1))
+
+
+def test_a_run_that_is_added_begins_with_the_weights_that_the_others_began_with(place):
+    place.compare()
+    RunFolder(place.out / "alfworld/cold-start/seed-0").write_digest("a name of weights")
+    place.file.write_text(FILE.replace("[0, 1]", "[0, 1, 2]"))
+    place.compare()
+    for variant in ("cold-start", "grpo", "proxmo"):
+        added = RunFolder(place.out / f"alfworld/{variant}/seed-2")
+        assert added.read_digest() == "a name of weights"  # with others the trainer refuses it
 
 
 def test_a_comparison_that_was_moved_goes_on_from_its_own_policy(place):

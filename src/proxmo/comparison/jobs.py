@@ -46,11 +46,11 @@ def jobs_of(plan: Plan) -> list[Job]:
         name = f"{run.environment}/{COLD_START}/policy"
         if builtin and name not in [job.name for job in jobs]:
             jobs.append(_policy_job(name, model, run.config, plan.sft))
-        jobs.append(_train_job(run, needs=(name,) if builtin else ()))
+        jobs.append(_train_job(plan, run, needs=(name,) if builtin else ()))
     starts = {(run.environment, run.seed): run for run in plan.cold_starts}
     for run in plan.runs:
         start = starts[run.environment, run.seed]
-        jobs.append(_train_job(run, needs=(start.name,), start=start))
+        jobs.append(_train_job(plan, run, needs=(start.name,), start=start))
     # Seed by seed, the cold start of a seed before the runs that wait for it.
     return sorted(jobs, key=lambda job: _order(plan, job))
 
@@ -149,15 +149,28 @@ def _policy_job(name: str, folder: Path, config: TrainConfig, sft: SftConfig) ->
     return Job(name, (), folder, lambda: (folder / "config.json").is_file(), prepare)
 
 
-def _train_job(run: Run, needs: Sequence[str], start: Run | None = None) -> Job:
+def _train_job(plan: Plan, run: Run, needs: Sequence[str], start: Run | None = None) -> Job:
     def prepare() -> list[str]:
         folder = RunFolder(run.folder)
-        if start is not None and not folder.config_file.is_file():
-            _share_first_evaluation(start, folder)
+        if not folder.config_file.is_file():
+            if start is not None:
+                _share_first_evaluation(start, folder)
+            _share_weights(plan, run.environment, folder)
         folder.write_config(run.config)  # last: a folder with settings can be resumed
         return ["train", "--resume", str(run.folder), "--updates", str(run.config.optim.updates)]
 
     return Job(run.name, tuple(needs), run.folder, lambda: is_finished(run), prepare, run)
+
+
+def _share_weights(plan: Plan, environment: str, folder: RunFolder) -> None:
+    """Have a run begin with the weights that others of its environment began with, or refuse.
+
+    What is in a model's folder may be another model by the time a seed is added.
+    """
+    starts = [run for run in plan.cold_starts if run.environment == environment]
+    known = [found for run in starts if (found := RunFolder(run.folder).read_digest())]
+    if known:
+        folder.write_digest(known[0])
 
 
 def _share_first_evaluation(start: Run, folder: RunFolder) -> None:

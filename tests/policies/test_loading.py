@@ -1,6 +1,7 @@
 """Models that are loaded: whole, finite, and prompted as they were trained."""
 
 import json
+import logging
 import os
 import struct
 
@@ -162,3 +163,11 @@ def test_variables_that_the_template_does_not_know_are_refused(folder):
         InputError, match=r"policy\.template sets 'thinks', which the chat template"
     ):
         load_policy(PolicyConfig(model=str(folder), template={"thinks": True}))
+
+
+def test_the_hubs_retries_are_not_told_between_the_bars(tmp_path):
+    from_hub = logging.getLogger("huggingface_hub")
+    from_hub.setLevel(logging.WARNING)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_policy(PolicyConfig(model=str(tmp_path)))
+    assert not logging.getLogger("huggingface_hub.utils._http").isEnabledFor(logging.WARNING)

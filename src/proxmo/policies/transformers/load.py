@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.utils import logging as hub_logging
 from transformers.utils import logging, quantization_config
 
 from proxmo.config import RUN_FILE, PolicyConfig
@@ -39,6 +40,7 @@ def load_policy(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     logging.set_verbosity_error()
+    hub_logging.set_verbosity_error()  # its retries; what came of them is in the error
     logging.disable_progress_bar()
     source, gguf_file = config.model, config.gguf_file
     path = Path(source)

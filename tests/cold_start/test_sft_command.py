@@ -18,7 +18,9 @@ def test_a_path_is_printed_as_it_is_and_quoted_where_it_is_to_be_copied(
     monkeypatch.setenv("PROXMO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(make, "make_policy", lambda *_, **__: (Made(), SHOWN))
     folder = tmp_path / "[bold]my [red]policy"
-    sft.main(["--out", str(folder)])
+    data = tmp_path / "my games"
+    data.mkdir()
+    sft.main(["--data", str(data), "--out", str(folder)])
     said = capsys.readouterr().out
     assert f"built-in policy in {folder}; 1 of 2 demonstrations succeeded" in said
-    assert f"proxmo evaluate --model '{folder}', or" in said
+    assert f"proxmo evaluate --data '{data}' --model '{folder}', or" in said

@@ -63,5 +63,6 @@ def main(arguments: Sequence[str]) -> None:
     console.print(f"built-in policy in {folder}; {shown_in(folder)}")
     env = "" if options.env == SftOptions.env else f" --env {options.env}"
     noise = f" --noise {options.noise:g}" if options.noise else ""
-    told = f"{env}{noise} --model {shlex.quote(str(folder))}"
+    data = f" --data {shlex.quote(options.data)}" if options.data else ""
+    told = f"{env}{data}{noise} --model {shlex.quote(str(folder))}"
     console.print(f"next: proxmo evaluate{told}, or proxmo train{told}")

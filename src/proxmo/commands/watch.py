@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -148,6 +149,7 @@ def show_result(
     console.print(f"model:          {result.folder / 'model'}")
     default = config.env.name == EnvConfig().name
     env = "" if default else f" --env {config.env.name}"
-    data = f" --data {config.env.data}" if config.env.data else ""
+    data = f" --data {shlex.quote(config.env.data)}" if config.env.data else ""
     noisy = f" --noise {config.env.noise:g}" if config.env.noise else ""
-    console.print(f"next: proxmo evaluate --model {result.folder}{env}{data}{noisy} --tasks 500")
+    told = f"--model {shlex.quote(str(result.folder))}{env}{data}{noisy}"
+    console.print(f"next: proxmo evaluate {told} --tasks 500")

@@ -27,6 +27,8 @@ WIDE, NARROW = 8.0, 4.2
 # Okabe and Ito's palette, without its black and yellow: told apart by every kind of colour
 # vision, on light ground and on dark.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+_USUAL_LINES, _LINE = 2, 0.2
+"""Lines of a legend that a canvas has room for, and the height of one more in inches."""
 STYLES = ("-", "--", ":")
 MARKERS = "osD^vP"
 # Stand-ins that a page replaces by its own colours.
@@ -100,9 +102,14 @@ def plain_axes(axes: Axes) -> None:
 
 
 def outer_legend(canvas: Canvas, axes: Axes, entries: int, width: float) -> None:
-    """The legend of one pair of axes, above them all."""
+    """The legend of one pair of axes, above them all, in as many columns as fit."""
     handles, labels = axes.get_legend_handles_labels()
-    columns = min(entries, 5 if width == WIDE else 2)
+    lines = [line for label in labels for line in str(label).split("\n")]
+    longest = max(map(len, lines), default=0)
+    columns = max(1, min(entries, int(width / (0.45 + 0.08 * longest))))
+    # What a long legend takes is added, and not taken from the axes.
+    over = -(-len(lines) // columns) - _USUAL_LINES
+    canvas.set_figheight(canvas.get_figheight() + max(over, 0) * _LINE)
     canvas.legend(
         handles,
         labels,

@@ -21,7 +21,9 @@ from proxmo.audit.credit_view import task_views
 from proxmo.audit.figures import audit_figures
 from proxmo.audit.folder import AuditFolder
 from proxmo.audit.report import truth_rows, write_audit
+from proxmo.audit.scores import Resampled
 from proxmo.audit.tables import (
+    between,
     figure_table,
     headline,
     noise_table,
@@ -30,6 +32,7 @@ from proxmo.audit.tables import (
     score_table,
     summary,
     tables_of,
+    verdict,
 )
 from proxmo.pages.figure import COLOURS, NARROW, WIDE
 
@@ -319,3 +322,9 @@ def test_a_methods_name_is_drawn_as_it_is():
     for drawn in audit_figures(replace(findings, judgements=judgements)):
         for width in (WIDE, NARROW):
             assert r"a$\frac$:lam=0," in drawn.inline(width)
+
+
+def test_an_end_of_a_difference_that_rounds_to_zero_says_on_which_side_it_is():
+    below = Resampled(-0.04, np.array([-0.08] * 9 + [-0.0002] * 9))
+    assert between(below, sign=True) == "-0.080 to -0.000"
+    assert verdict(below) == "worse"

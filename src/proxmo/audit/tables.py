@@ -258,6 +258,8 @@ def between(figure: Resampled, *, sign: bool = False) -> str:
     low, high = figure.interval
     if math.isnan(low):
         return NO_INTERVAL
+    if sign:  # an end that is hardly below zero says so: the verdict goes by it
+        return f"{low:+.3f} to {high:+.3f}"
     return f"{_number(low, sign)} to {_number(high, sign)}"
 
 

@@ -6,7 +6,7 @@ import torch
 from tiny import tiny_policy
 
 from proxmo.envs.base import Task
-from proxmo.episodes.play import rollout
+from proxmo.episodes.play import rollout, task_seed
 from proxmo.policies.base import Resumable
 
 
@@ -92,3 +92,17 @@ def test_rows_that_begin_one_dialogue_are_read_once():
     policy.resume(pasts, rngs, temperature=1, greedy=False)
     last = trajectory.steps[4]
     assert read == [len(last.prompt_ids) + len(last.response_ids)]
+
+
+@pytest.mark.parametrize("context", ["window", "conversation"])
+def test_with_its_random_numbers_an_episode_takes_the_same_future_from_every_step(context):
+    policy = tiny_policy(context, history=2, max_prompt_tokens=512)
+    member = 1
+    trajectory = played(policy)[member]
+    seed = task_seed(0, "rooms")
+    for turn in range(len(trajectory.steps)):
+        rng = np.random.default_rng([seed, member])
+        rng.random(sum(len(step.response_ids) for step in trajectory.steps[:turn]))
+        dialogue = policy.resume([trajectory.steps[:turn]], [rng], temperature=1, greedy=False)
+        for step in trajectory.steps[turn:]:
+            assert dialogue.respond([0], [step.prompt])[0].response_ids == step.response_ids

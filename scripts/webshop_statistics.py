@@ -14,7 +14,12 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from proxmo.envs.webshop.catalog.official import parse_product, read_by_product, read_products
+from proxmo.envs.webshop.catalog.official import (
+    parse_product,
+    product_entry,
+    read_by_product,
+    read_products,
+)
 from proxmo.envs.webshop.generator.generator import generate
 
 Pair = tuple[dict[str, Any], dict[str, Any] | None]
@@ -40,7 +45,8 @@ def shares(values: Sequence[int], groups: Sequence[tuple[int, int]]) -> str:
 def statistics(pairs: Sequence[Pair]) -> dict[str, str]:
     """Row of the table -> its cell."""
     number = len(pairs)
-    products = [parse_product(entry, [])[0] for entry, _ in pairs]
+    entries = (product_entry("products", place, entry) for place, (entry, _) in enumerate(pairs))
+    products = [parse_product(entry, [])[0] for entry in entries]
     departments = Counter(product.category for product in products)
     prices = [float(entry["pricing"].split("$")[1].replace(",", "")) for entry, _ in pairs
               if entry["pricing"] and entry["pricing"] != "$100.0"]  # fmt: skip
@@ -104,7 +110,9 @@ def main() -> None:
     if options.files:
         items, instructions = options.files
         entries = dict(read_by_product(instructions))
-        official = [(entry, entries.get(entry["asin"])) for entry in read_products(items)]
+        official = [
+            (entry.values, entries.get(entry.text("asin"))) for entry in read_products(items)
+        ]
         columns = {"official": official, **columns}
     tables = {name: statistics(pairs) for name, pairs in columns.items()}
     print(f"| | {' | '.join(tables)} |\n|{'---|' * (len(tables) + 1)}")

@@ -60,6 +60,7 @@ def audit_figures(findings: Findings) -> list[Figure]:
             "averages out, and what is missing to 1 is bias. Where lines cross, the method that "
             "says more of a single step teaches less in the long run.",
             lambda width: _averaging(findings, width),
+            broad=True,
         ),
     ]
     if len(findings.noises) > 1:

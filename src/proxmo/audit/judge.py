@@ -60,8 +60,7 @@ class Judgement:
         stays. With s the signal, the mean of n has the signal n s / (1 + (n - 1) s) (Spearman and
         Brown), and the correlation its root times the expected one.
         """
-        signal = Resampled(_of_mean(self.signal.value, groups), _of_mean(self.signal.draws, groups))
-        return self.expected_correlation.times_root(signal)
+        return self.expected_correlation.times_root(self.signal.of_mean(groups))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,12 +117,13 @@ def judge(
             f"steps of {len(np.unique(truth.task))} tasks were audited; intervals need at least 2"
         )
     bootstrap = Bootstrap(truth.task, seed)
-    reliability = bootstrap.reliability(truth.halves)
+    halves = bootstrap.correlation(truth.halves[0], truth.halves[1])
     anew = redraw(records, truth, draws, seed)
     bench = _Bench(records, truth, anew)
     judgements: dict[_Key, Judgement] = {}
-    total = len(noise) * len(estimators)
-    for amount in sorted(set(noise)):
+    noises = sorted(set(noise))
+    total = len(noises) * len(estimators)
+    for amount in noises:
         sampled, redrawn = bench.read(amount)
         for name, estimator in estimators.items():
             with warnings.catch_warnings():
@@ -132,10 +132,10 @@ def judge(
                 given = _settled(estimator(sampled).advantage)[bench.places]
                 again = _settled(estimator(redrawn).advantage)[anew.kept]
             judgements[name, amount] = _judgement(
-                name, amount, given, again, truth, bootstrap, reliability
+                name, amount, given, again, truth, bootstrap, halves
             )
             on_progress(len(judgements), total)
-    return Findings(truth, reliability, float(truth.clear.mean()), judgements, gamma)
+    return Findings(truth, halves.of_mean(2), float(truth.clear.mean()), judgements, gamma)
 
 
 def _judgement(
@@ -145,15 +145,15 @@ def _judgement(
     again: Floats,
     truth: Truth,
     bootstrap: Bootstrap,
-    reliability: Resampled,
+    halves: Resampled,
 ) -> Judgement:
-    """`given` (S,), and `again` (2, draws, S) of the groups drawn anew."""
+    """`given` (S,), and `again` (2, draws, S) of the groups drawn anew; `halves` is how the halves
+    of the truth agree."""
     correlation = bootstrap.correlation(given, truth.advantage)
     sides = again.mean(axis=1)
     # Each side against the truth of the other half of the continuations: nothing in common.
     crossed = [bootstrap.correlation(sides[side], truth.halves[1 - side]) for side in (0, 1)]
     shared = bootstrap.correlation(sides[0], sides[1])
-    halves = bootstrap.correlation(truth.halves[0], truth.halves[1])
     both = Resampled(
         (crossed[0].value + crossed[1].value) / 2, (crossed[0].draws + crossed[1].draws) / 2
     )
@@ -166,7 +166,7 @@ def _judgement(
         advantage=given,
         expected=sides.mean(axis=0),
         correlation=correlation,
-        corrected=correlation.over(reliability),
+        corrected=correlation.over(halves.of_mean(2)),
         rank_correlation=bootstrap.rank_correlation(given, truth.advantage),
         sign=bootstrap.share(np.sign(given) == np.sign(truth.advantage), truth.clear),
         expected_correlation=both.over(product_root(shared, halves)),
@@ -176,11 +176,6 @@ def _judgement(
         ),
         silent=float((given == 0).mean()),
     )
-
-
-def _of_mean(signal, groups: int):
-    """The signal of a mean over groups, from that of one."""
-    return groups * signal / (1 + (groups - 1) * signal)
 
 
 def _settled(advantage: Floats) -> Floats:

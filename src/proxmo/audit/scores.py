@@ -52,6 +52,14 @@ class Resampled:
             value = self.value * np.sqrt(other.value) if other.value > 0 else float("nan")
         return Resampled(float(value), draws)
 
+    def of_mean(self, count: int) -> Resampled:
+        """A reliability r of one as that of a mean of so many: n r / (1 + (n - 1) r) (Spearman and
+        Brown)."""
+        return Resampled(
+            count * self.value / (1 + (count - 1) * self.value),
+            count * self.draws / (1 + (count - 1) * self.draws),
+        )
+
 
 class Bootstrap:
     """Resamples of the tasks, the same for all that is asked of them."""
@@ -88,17 +96,6 @@ class Bootstrap:
         with np.errstate(invalid="ignore", divide="ignore"):
             return _resampled(hits / total)
 
-    def reliability(self, halves: Floats) -> Resampled:
-        """Of the mean of two halves (2, S): their correlation r, by Spearman and Brown 2r/(1+r)."""
-        r = self.correlation(halves[0], halves[1])
-        return Resampled(_brown(r.value), _brown(r.draws))
-
-    def mean(self, x: Floats) -> Resampled:
-        """Mean over the steps."""
-        sums = np.stack([np.ones(len(x)), x], axis=1)
-        n, total = (self._times @ self._by_task(sums)).T
-        return _resampled(total / n)
-
     def _by_task(self, rows: Floats) -> Floats:
         """Sums of the rows (S, k) of each task, (tasks, k)."""
         sums = np.zeros((self._times.shape[1], rows.shape[1]))
@@ -109,10 +106,6 @@ class Bootstrap:
 def product_root(one: Resampled, other: Resampled) -> Resampled:
     """Two reliabilities as one: their product, which `Resampled.over` takes the root of."""
     return Resampled(one.value * other.value, one.draws * other.draws)
-
-
-def _brown(r):
-    return 2 * r / (1 + r)
 
 
 def _rounded(x: Floats) -> Floats:
